@@ -1,0 +1,1 @@
+//! Behaviour: the pure state machine that decides what a run does next.

@@ -1,0 +1,3 @@
+//! Parse, choose, exit. Everything else lives in the library.
+
+fn main() {}

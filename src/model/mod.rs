@@ -1,0 +1,1 @@
+//! Nouns: the vocabulary every other room speaks. No behaviour beyond small pure helpers.

@@ -1,0 +1,1 @@
+//! Words and numbers for people and machines: results, plans, graph drawings.

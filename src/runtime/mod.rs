@@ -1,0 +1,1 @@
+//! Hands: clock, driver, store, agents and processes.
