@@ -1,1 +1,25 @@
-//! Nouns: the vocabulary every other room speaks. No behaviour beyond small pure helpers.
+//! Nouns: the vocabulary every other room speaks.
+//!
+//! Read in this order: [`workflow`] and [`step`] (what is to be done), [`agent`] (by whom), [`command`] (what people
+//! ask for), [`event`] (what happened), [`effect`] and [`completion`] (work asked of the outside and its result),
+//! [`view`] (pictures of a run for screens and reports). Nothing here reads a clock, a file or a terminal; behaviour is
+//! limited to small pure helpers on the nouns themselves.
+#![deny(clippy::iter_over_hash_type)]
+
+pub mod action;
+pub mod agent;
+pub mod command;
+pub mod completion;
+pub mod defaults;
+pub mod effect;
+pub mod event;
+pub mod id;
+pub mod mapping;
+pub mod policy;
+pub mod rng;
+pub mod safe;
+pub mod state;
+pub mod step;
+pub mod time;
+pub mod view;
+pub mod workflow;

@@ -1,0 +1,135 @@
+//! What comes back from an agent: the outcome of one attempt.
+
+use super::id::{RunId, StepId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Kinds of failure; the word decides whether a retry makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// Likely to pass: the agent asked to be tried again (exit 75).
+    Transient,
+    /// The attempt took longer than its `timeout`.
+    Timeout,
+    /// The agent ended in disorder: an exit code, a signal, a lost connection.
+    Crash,
+    /// The agent cannot be started or reached at all.
+    Unreachable,
+    /// The answer is not what the protocol asks for.
+    MalformedOutput,
+    /// Trying again would not help.
+    Permanent,
+    /// Ended by a cancel.
+    Cancelled,
+    /// The run's deadline passed.
+    Deadline,
+}
+
+impl FailureClass {
+    /// All classes a file may name in `retry.on`.
+    pub const ALL: [Self; 8] = [
+        Self::Transient,
+        Self::Timeout,
+        Self::Crash,
+        Self::Unreachable,
+        Self::MalformedOutput,
+        Self::Permanent,
+        Self::Cancelled,
+        Self::Deadline,
+    ];
+    /// The word of the contract.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Timeout => "timeout",
+            Self::Crash => "crash",
+            Self::Unreachable => "unreachable",
+            Self::MalformedOutput => "malformed_output",
+            Self::Permanent => "permanent",
+            Self::Cancelled => "cancelled",
+            Self::Deadline => "deadline",
+        }
+    }
+    /// Whether another attempt could end better.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        !matches!(self, Self::Permanent | Self::Cancelled | Self::Deadline)
+    }
+}
+
+/// A failed attempt, or a step that could not be tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its kind.
+    pub class: FailureClass,
+    /// What happened, in words. Foreign text: sanitise before it meets a terminal.
+    pub message: String,
+    /// Whether it was injected on purpose.
+    pub injected: bool,
+}
+
+impl Failure {
+    /// A failure that was not injected.
+    #[must_use]
+    pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), injected: false }
+    }
+}
+
+/// What an attempt used, as far as it could be measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// User and system time of the attempt's processes, in seconds.
+    pub cpu_s: f64,
+    /// The largest resident set seen, in bytes.
+    pub peak_rss_bytes: u64,
+}
+
+/// Whether everything an attempt started is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndProof {
+    /// Nothing of it is left.
+    Proved,
+    /// Some descendants could not be ended (another user's processes): this many were left.
+    Unconfirmed {
+        /// How many.
+        left: u32,
+    },
+}
+
+/// How an attempt ended, as the runtime saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The agent answered.
+    Succeeded {
+        /// Its output.
+        output: Arc<Value>,
+    },
+    /// The agent failed.
+    Failed(Failure),
+    /// It was ended because the engine asked for it. The engine knows why.
+    Stopped,
+}
+
+/// The end of one attempt. `attempt` is the fence: an answer of an older attempt is recorded and dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it used, if that was measured.
+    pub usage: Option<Usage>,
+    /// Whether everything it started is gone.
+    pub proof: EndProof,
+    /// The agent itself cannot be used any more (it cannot be started): it is broken, with this reason.
+    pub agent_lost: Option<String>,
+}

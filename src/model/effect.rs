@@ -1,0 +1,104 @@
+//! Work the engine asks of the outside. The driver performs it after the events it follows from are durable.
+
+use super::agent::Agent;
+use super::id::{AgentId, Name, RunId, StepId};
+use super::time::Micros;
+use super::workflow::Workflow;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A piece of work for the driver.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Begin an attempt; its [`super::completion::Completion`] comes back exactly once.
+    Start(Box<AttemptOrder>),
+    /// End an attempt; its completion still comes.
+    Stop {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// Without grace.
+        at_once: bool,
+    },
+    /// Hand the timer back at a time. Stale timers are ignored by the engine, so none is ever taken back.
+    SetTimer {
+        /// When.
+        at: Micros,
+        /// What for.
+        timer: Timer,
+    },
+    /// The run has ended: its result may be read.
+    Finished {
+        /// The run.
+        run: RunId,
+    },
+}
+
+/// What a timer was set for; carries the epoch it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// An attempt's time is over.
+    AttemptTimeout {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// A wait between attempts is over.
+    Backoff {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The attempt that failed before it.
+        attempt: u32,
+    },
+    /// The run's time is over.
+    Deadline {
+        /// The run.
+        run: RunId,
+        /// Counts resumes: each moves the deadline.
+        epoch: u32,
+    },
+    /// A broken agent heals by itself.
+    Heal {
+        /// The agent.
+        agent: AgentId,
+        /// Counts how often it broke.
+        epoch: u32,
+    },
+}
+
+/// Everything an agent needs to work on an attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptOrder {
+    /// The run.
+    pub run: RunId,
+    /// The run's name.
+    pub run_name: Name,
+    /// The workflow.
+    pub workflow: Arc<Workflow>,
+    /// The step.
+    pub step: StepId,
+    /// From 1.
+    pub attempt: u32,
+    /// The agent's place in the registry.
+    pub agent: AgentId,
+    /// The agent's definition.
+    pub definition: Arc<Agent>,
+    /// The payload: `with`, and the mapped input over it. Always an object.
+    pub input: Arc<Value>,
+    /// Time left for this attempt, if it is limited.
+    pub time_left: Option<Micros>,
+    /// Priority at the start.
+    pub priority: u8,
+    /// The same for all attempts of a step.
+    pub idempotency_key: String,
+    /// A random number of this attempt's own, from the run's seed.
+    pub draw: u64,
+}

@@ -1,0 +1,341 @@
+//! Facts, past tense: what a run's journal consists of. The same events in the same order give the same state.
+
+use super::completion::{EndProof, Failure, Usage};
+use super::id::{AgentId, Name, RunId, StepId};
+use super::mapping::Path;
+use super::policy::Mode;
+use super::state::{EndCause, RunState, RunStatus, SkipReason, WaitReason};
+use super::time::Micros;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// One fact about one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// From 1 without gaps, per run.
+    pub seq: u64,
+    /// When, by the engine's clock.
+    pub at: Micros,
+    /// The run.
+    pub run: RunId,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// Why an attempt is being ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndingWhy {
+    /// It took longer than its timeout.
+    Timeout,
+    /// Its step or run is cancelled.
+    Cancel,
+    /// The run's deadline passed.
+    Deadline,
+    /// A fault struck its agent.
+    Fault,
+}
+
+/// What happened. The tag is the event's name on the outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The run began.
+    RunStarted {
+        /// The seed of every draw.
+        seed: u64,
+    },
+    /// The order of work was settled.
+    StrategyChosen {
+        /// Which.
+        mode: Mode,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A pause was asked for; running attempts end first.
+    RunPausing,
+    /// Nothing runs.
+    RunPaused,
+    /// The run goes on.
+    RunResumed,
+    /// A stop was asked for; running attempts end first.
+    RunStopping,
+    /// The run is being ended.
+    RunCancelling {
+        /// Why.
+        cause: EndCause,
+    },
+    /// The run ended for good.
+    RunFinished {
+        /// Its last state.
+        state: RunState,
+        /// The word of the result.
+        status: RunStatus,
+        /// Why it ended early, if it did.
+        cause: Option<EndCause>,
+    },
+    /// Retrying by hand reopened an ended run.
+    RunReopened,
+    /// A step's needs are met (with its input), or its waiting is over (without).
+    StepReady {
+        /// The step.
+        step: StepId,
+        /// The payload, computed once.
+        input: Option<Arc<Value>>,
+        /// Input keys left out because their path led nowhere.
+        missing: Vec<String>,
+    },
+    /// A step cannot go on yet.
+    StepWaiting {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: WaitReason,
+        /// Until when, where there is a time.
+        until: Option<Micros>,
+    },
+    /// A step will not be done.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: SkipReason,
+    },
+    /// A step is done.
+    StepSucceeded {
+        /// The step.
+        step: StepId,
+        /// Its output.
+        output: Arc<Value>,
+        /// The fallback that did it, by its place in the list.
+        fallback: Option<u32>,
+    },
+    /// A step is given up.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// The last failure.
+        failure: Failure,
+    },
+    /// A step's attempt is being ended by a cancel.
+    StepCancelling {
+        /// The step.
+        step: StepId,
+    },
+    /// A step was cancelled.
+    StepCancelled {
+        /// The step.
+        step: StepId,
+        /// The step or, without one, the end of the run that took it along.
+        because: Option<StepId>,
+        /// Why the run ended early, if that is the reason.
+        cause: Option<EndCause>,
+    },
+    /// A person asked for another go: the step is pending again, with fresh retries.
+    StepReopened {
+        /// The step.
+        step: StepId,
+    },
+    /// A step's priority was changed.
+    PriorityChanged {
+        /// The step.
+        step: StepId,
+        /// 0–100.
+        priority: u8,
+    },
+    /// An agent began to work on a step.
+    AttemptStarted {
+        /// The step.
+        step: StepId,
+        /// From 1, never reused.
+        attempt: u32,
+        /// The agent.
+        agent: AgentId,
+        /// The fallback it belongs to, by its place in the list.
+        fallback: Option<u32>,
+    },
+    /// An attempt is being ended from outside; its end follows.
+    AttemptEnding {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        why: EndingWhy,
+    },
+    /// An agent answered.
+    AttemptSucceeded {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// The agent.
+        agent: AgentId,
+        /// What it used.
+        usage: Option<Usage>,
+    },
+    /// An attempt failed, or was ended from outside.
+    AttemptFailed {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// The agent.
+        agent: AgentId,
+        /// How.
+        failure: Failure,
+        /// What it used.
+        usage: Option<Usage>,
+        /// Whether everything it started is gone.
+        proof: EndProof,
+    },
+    /// An answer came after its attempt had ended: recorded and dropped.
+    AnswerDropped {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// Retries are spent; a fallback takes over.
+    FallbackTaken {
+        /// The step.
+        step: StepId,
+        /// Its place in the list, from 0.
+        fallback: u32,
+    },
+    /// A step's output was written into the data.
+    DataChanged {
+        /// The step.
+        step: StepId,
+        /// Where.
+        paths: Vec<Path>,
+        /// Output fields that were mapped but not returned.
+        missing: Vec<String>,
+    },
+    /// An agent takes no work.
+    AgentBroken {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        reason: String,
+        /// Whether on purpose.
+        injected: bool,
+        /// When it heals by itself.
+        until: Option<Micros>,
+    },
+    /// An agent takes work again.
+    AgentHealed {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An injected fault struck.
+    FaultFired {
+        /// The fault's name.
+        fault: Name,
+        /// The agent it struck.
+        agent: AgentId,
+        /// Its kind.
+        kind: Name,
+    },
+    /// An injected fault is over.
+    FaultCleared {
+        /// The fault's name.
+        fault: Name,
+    },
+    /// A command could not be done.
+    CommandRefused {
+        /// What was asked.
+        command: Name,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl EventKind {
+    /// The event's name on the outside.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run_started",
+            Self::StrategyChosen { .. } => "strategy_chosen",
+            Self::RunPausing => "run_pausing",
+            Self::RunPaused => "run_paused",
+            Self::RunResumed => "run_resumed",
+            Self::RunStopping => "run_stopping",
+            Self::RunCancelling { .. } => "run_cancelling",
+            Self::RunFinished { .. } => "run_finished",
+            Self::RunReopened => "run_reopened",
+            Self::StepReady { .. } => "step_ready",
+            Self::StepWaiting { .. } => "step_waiting",
+            Self::StepSkipped { .. } => "step_skipped",
+            Self::StepSucceeded { .. } => "step_succeeded",
+            Self::StepFailed { .. } => "step_failed",
+            Self::StepCancelling { .. } => "step_cancelling",
+            Self::StepCancelled { .. } => "step_cancelled",
+            Self::StepReopened { .. } => "step_reopened",
+            Self::PriorityChanged { .. } => "priority_changed",
+            Self::AttemptStarted { .. } => "attempt_started",
+            Self::AttemptEnding { .. } => "attempt_ending",
+            Self::AttemptSucceeded { .. } => "attempt_succeeded",
+            Self::AttemptFailed { .. } => "attempt_failed",
+            Self::AnswerDropped { .. } => "answer_dropped",
+            Self::FallbackTaken { .. } => "fallback_taken",
+            Self::DataChanged { .. } => "data_changed",
+            Self::AgentBroken { .. } => "agent_broken",
+            Self::AgentHealed { .. } => "agent_healed",
+            Self::FaultFired { .. } => "fault_fired",
+            Self::FaultCleared { .. } => "fault_cleared",
+            Self::CommandRefused { .. } => "command_refused",
+        }
+    }
+    /// The step it concerns.
+    #[must_use]
+    pub const fn step(&self) -> Option<StepId> {
+        match self {
+            Self::StepReady { step, .. }
+            | Self::StepWaiting { step, .. }
+            | Self::StepSkipped { step, .. }
+            | Self::StepSucceeded { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepCancelling { step }
+            | Self::StepCancelled { step, .. }
+            | Self::StepReopened { step }
+            | Self::PriorityChanged { step, .. }
+            | Self::AttemptStarted { step, .. }
+            | Self::AttemptEnding { step, .. }
+            | Self::AttemptSucceeded { step, .. }
+            | Self::AttemptFailed { step, .. }
+            | Self::AnswerDropped { step, .. }
+            | Self::FallbackTaken { step, .. }
+            | Self::DataChanged { step, .. } => Some(*step),
+            _ => None,
+        }
+    }
+    /// The attempt it concerns.
+    #[must_use]
+    pub const fn attempt(&self) -> Option<u32> {
+        match self {
+            Self::AttemptStarted { attempt, .. }
+            | Self::AttemptEnding { attempt, .. }
+            | Self::AttemptSucceeded { attempt, .. }
+            | Self::AttemptFailed { attempt, .. }
+            | Self::AnswerDropped { attempt, .. } => Some(*attempt),
+            _ => None,
+        }
+    }
+    /// The agent it concerns.
+    #[must_use]
+    pub const fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::AttemptStarted { agent, .. }
+            | Self::AttemptSucceeded { agent, .. }
+            | Self::AttemptFailed { agent, .. }
+            | Self::AgentBroken { agent, .. }
+            | Self::AgentHealed { agent }
+            | Self::FaultFired { agent, .. } => Some(*agent),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Declared behaviour under failure and load: retry, success, limits, recovery.
+
+use super::completion::FailureClass;
+use super::id::Name;
+use super::time::Micros;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// How backoff times are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jitter {
+    /// Uniform between nothing and the whole backoff.
+    Full,
+    /// Half the backoff plus a uniform half.
+    Equal,
+    /// Exactly the backoff.
+    None,
+}
+
+/// When and how a failed attempt is tried again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Retries after the first attempt.
+    pub limit: u32,
+    /// Wait before the first retry that backs off.
+    pub interval: Micros,
+    /// Factor from one wait to the next.
+    pub backoff: f64,
+    /// The longest wait.
+    pub max_interval: Micros,
+    /// Spread of the waits.
+    pub jitter: Jitter,
+    /// Classes that are retried; `None`: every retryable class.
+    pub on: Option<Vec<FailureClass>>,
+}
+
+impl RetryPolicy {
+    /// Whether a failure of this class may be tried again at all (the limit aside).
+    #[must_use]
+    pub fn covers(&self, class: FailureClass) -> bool {
+        class.retryable() && self.on.as_ref().is_none_or(|classes| classes.contains(&class))
+    }
+    /// The wait before retry number `retry` (from 1), with `draw` in `0.0..1.0` deciding the jitter.
+    #[must_use]
+    pub fn wait(&self, retry: u32, draw: f64) -> Micros {
+        let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
+        let grown = self.interval.as_secs_f64() * self.backoff.powi(exponent);
+        let full = grown.min(self.max_interval.as_secs_f64());
+        let seconds = match self.jitter {
+            Jitter::None => full,
+            Jitter::Equal => full / 2.0 + full / 2.0 * draw,
+            Jitter::Full => full * draw,
+        };
+        Micros::from_secs_f64(seconds)
+    }
+}
+
+/// Which part of a workflow has to succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Success {
+    /// Every step.
+    All,
+    /// At least one step.
+    Any,
+    /// At least this share, in `0.0..=1.0`.
+    Min(f64),
+}
+
+/// What a final failure does to the rest of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// The independent rest still runs.
+    Continue,
+    /// Everything else is cancelled.
+    FailFast,
+}
+
+/// In which order and how many at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Whatever needs, agents and limits allow.
+    Parallel,
+    /// One step at a time, in topological order.
+    Sequential,
+}
+
+impl Mode {
+    /// The word of the file and of the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Parallel => "parallel",
+            Self::Sequential => "sequential",
+        }
+    }
+}
+
+/// Upper bounds of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The most attempts at once.
+    pub max_parallel: Option<u32>,
+    /// The longest the run may take; pauses do not count.
+    pub deadline: Option<Micros>,
+    /// The most attempts at once per capability.
+    pub capability: IndexMap<Name, u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(jitter: Jitter) -> RetryPolicy {
+        let interval = Micros::from_secs(1);
+        RetryPolicy { limit: 9, interval, backoff: 2.0, max_interval: Micros::from_secs(30), jitter, on: None }
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        let waits: Vec<u64> = (1..8).map(|n| policy(Jitter::None).wait(n, 0.5).as_millis()).collect();
+        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        assert_eq!(policy(Jitter::None).wait(u32::MAX, 0.0).as_millis(), 30_000);
+    }
+
+    #[test]
+    fn full_jitter_spans_the_whole_wait_and_equal_jitter_its_upper_half() {
+        assert_eq!(policy(Jitter::Full).wait(2, 0.0), Micros::ZERO);
+        assert_eq!(policy(Jitter::Full).wait(2, 0.5).as_millis(), 1_000);
+        assert_eq!(policy(Jitter::Equal).wait(2, 0.0).as_millis(), 1_000);
+        assert_eq!(policy(Jitter::Equal).wait(2, 0.5).as_millis(), 1_500);
+    }
+
+    #[test]
+    fn only_declared_classes_are_covered_and_never_permanent_ones() {
+        let mut p = policy(Jitter::None);
+        assert!(p.covers(FailureClass::Crash) && !p.covers(FailureClass::Permanent));
+        p.on = Some(vec![FailureClass::Timeout, FailureClass::Permanent]);
+        assert!(
+            p.covers(FailureClass::Timeout) && !p.covers(FailureClass::Crash) && !p.covers(FailureClass::Permanent)
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! The states of runs, steps and agents, and the reasons for waiting and ending.
+
+use super::id::{AgentId, Name, StepId};
+use super::time::Micros;
+use serde::{Deserialize, Serialize};
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Loaded, not started.
+    Pending,
+    /// Under way.
+    Running,
+    /// Asked to pause: nothing new starts, what runs ends first.
+    Pausing,
+    /// Nothing runs until it is resumed.
+    Paused,
+    /// Asked to stop: what runs ends first.
+    Stopping,
+    /// Stopped before its end.
+    Stopped,
+    /// Asked to cancel: what runs is being ended.
+    Cancelling,
+    /// Ended: all that had to succeed did.
+    Succeeded,
+    /// Ended: enough succeeded, with failures.
+    Partial,
+    /// Ended: too little succeeded.
+    Failed,
+    /// Ended by a cancel.
+    Cancelled,
+}
+
+impl RunState {
+    /// Whether the run has ended for good.
+    #[must_use]
+    pub const fn ended(self) -> bool {
+        matches!(self, Self::Stopped | Self::Succeeded | Self::Partial | Self::Failed | Self::Cancelled)
+    }
+    /// Whether new attempts may start.
+    #[must_use]
+    pub const fn dispatches(self) -> bool {
+        matches!(self, Self::Running)
+    }
+    /// The word of the contract.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Pausing => "pausing",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Cancelling => "cancelling",
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a run was ended before its work was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    /// A command cancelled the whole run (exit 8).
+    Cancel,
+    /// A person quit, or INT came (exit 130 where nothing is saved).
+    Quit,
+    /// TERM came (143).
+    Terminate,
+    /// The terminal hung up (129).
+    HangUp,
+    /// The run's deadline passed (5).
+    Deadline,
+    /// A step failed in a run with `recovery: fail_fast` (1).
+    FailFast,
+    /// A command stopped the run (75, or 130 where nothing is saved).
+    Stop,
+}
+
+/// How a run ended, the word of the result document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// All met.
+    Succeeded,
+    /// Share met, with failures.
+    Partial,
+    /// Share missed, critical step failed, or fail_fast.
+    Failed,
+    /// The run's deadline passed.
+    Deadline,
+    /// Cancelled as a whole, or interrupted where nothing is saved.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// The word of the contract.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Deadline => "deadline",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Its needs are not met yet.
+    Pending,
+    /// Could start; stands in the queue.
+    Ready,
+    /// An attempt is under way.
+    Running,
+    /// Cannot start for a reason other than its needs and the queue: see [`WaitReason`].
+    Waiting,
+    /// Its attempt is being ended by a cancel.
+    Cancelling,
+    /// Done, also by a fallback.
+    Succeeded,
+    /// Given up.
+    Failed,
+    /// Not done because a need ended otherwise than required.
+    Skipped,
+    /// Cancelled by a person, a limit, or the end of its run.
+    Cancelled,
+}
+
+impl StepState {
+    /// All states, in the order they are listed for people.
+    pub const ALL: [Self; 9] = [
+        Self::Pending,
+        Self::Ready,
+        Self::Running,
+        Self::Waiting,
+        Self::Cancelling,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+    /// Whether the step has ended (a retry by hand may reopen it).
+    #[must_use]
+    pub const fn ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
+    }
+    /// Whether an attempt is under way.
+    #[must_use]
+    pub const fn active(self) -> bool {
+        matches!(self, Self::Running | Self::Cancelling)
+    }
+    /// The word of the contract.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Cancelling => "cancelling",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a step waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum WaitReason {
+    /// A failed attempt is tried again after a while.
+    Backoff {
+        /// Which retry follows, from 1.
+        retry: u32,
+        /// How many there are.
+        limit: u32,
+    },
+    /// No unbroken agent has what the step asks for.
+    Capability {
+        /// The capability, or the agent's id where one agent is asked for.
+        capability: Name,
+        /// The broken agents that could do it.
+        broken: Vec<AgentId>,
+    },
+}
+
+/// Why a step was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum SkipReason {
+    /// A need failed, was cancelled or was skipped for that reason: counts against the run's share.
+    Upstream {
+        /// The need that cannot be met.
+        need: StepId,
+    },
+    /// It was there for another outcome of a need (`on: failed`, and the need succeeded): left out of the share.
+    NotNeeded {
+        /// The need that ended well.
+        need: StepId,
+    },
+}
+
+/// Why an agent takes no work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// What happened, for people.
+    pub reason: String,
+    /// Whether it was broken on purpose.
+    pub injected: bool,
+    /// Since when.
+    pub since: Micros,
+    /// When it heals by itself, if it does.
+    pub until: Option<Micros>,
+}

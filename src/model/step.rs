@@ -1,0 +1,162 @@
+//! One unit of work: what is asked, of whom, with what, and what happens when it fails.
+
+use super::id::{Name, StepId};
+use super::mapping::{InputMapping, OutputMapping};
+use super::policy::RetryPolicy;
+use super::time::Micros;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Who does a step, and how it is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// `/bin/sh -ec LINE`, by the built-in process agent.
+    Run {
+        /// The command line.
+        line: String,
+    },
+    /// An argument vector, by the built-in process agent.
+    Command {
+        /// Program and arguments; at least one element.
+        argv: Vec<String>,
+    },
+    /// Any agent that has this capability.
+    Capability {
+        /// Its name.
+        capability: Name,
+    },
+    /// One agent by id.
+    Agent {
+        /// Its id.
+        agent: Name,
+    },
+}
+
+/// The end of a need that lets a step start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NeedOn {
+    /// Success, also by a fallback.
+    Succeeded,
+    /// Any end.
+    Completed,
+    /// Failure.
+    Failed,
+}
+
+/// One need of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// The step that has to end first.
+    pub step: StepId,
+    /// How it has to end.
+    pub on: NeedOn,
+}
+
+/// What stands in for a step whose retries are spent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    /// One attempt on this agent.
+    Agent(Name),
+    /// One attempt on an agent with this capability.
+    Capability(Name),
+    /// This value as the output.
+    Value(Value),
+}
+
+/// How the standard output of `run` and `command` is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StdoutMode {
+    /// An object or array as the whole output is JSON, anything else is `{"stdout": text}`.
+    Auto,
+    /// Any JSON and nothing else.
+    Json,
+    /// Always `{"stdout": text}`.
+    Text,
+}
+
+/// A value of an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvValue {
+    /// Said in the file.
+    Text(String),
+    /// Taken from upbeat's own environment when the process starts.
+    FromEnv {
+        /// The variable's name there.
+        name: String,
+        /// Whether the value is a secret: masked in logs, on screens and in results.
+        masked: bool,
+    },
+}
+
+/// Variables for a process, in the order of the file; later ones win.
+pub type EnvMap = Vec<(String, EnvValue)>;
+
+/// A step of a workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Unique in the workflow without regard to case.
+    pub id: Name,
+    /// A name for people.
+    pub name: Option<String>,
+    /// A sentence for people.
+    pub description: Option<String>,
+    /// The declared group it is shown in.
+    pub group: Option<String>,
+    /// Who does it.
+    pub work: Work,
+    /// What is asked of the agent.
+    pub action: Option<Name>,
+    /// Literal arguments; `input` is laid over them.
+    pub with: Map<String, Value>,
+    /// Folder of the process; relative: from the file's folder; `None`: where upbeat was started.
+    pub cwd: Option<String>,
+    /// Variables for the process, over the workflow's.
+    pub env: EnvMap,
+    /// How standard output is read (`run`, `command`).
+    pub stdout: StdoutMode,
+    /// What has to end first.
+    pub needs: Vec<Need>,
+    /// Where the payload comes from.
+    pub input: Vec<InputMapping>,
+    /// Where the output goes.
+    pub output: Vec<OutputMapping>,
+    /// Longest time of one attempt; `None`: no limit.
+    pub timeout: Option<Micros>,
+    /// What happens after a failed attempt.
+    pub retry: RetryPolicy,
+    /// 0–100, higher first.
+    pub priority: u8,
+    /// Its failure fails the run whatever the share.
+    pub critical: bool,
+    /// What is tried when retries are spent, in turn.
+    pub fallback: Vec<Fallback>,
+    /// Expected duration.
+    pub estimate: Option<Micros>,
+}
+
+impl Step {
+    /// What agents are asked for: capability, agent id, or the built-in process capability.
+    #[must_use]
+    pub fn asks_for(&self) -> &str {
+        match &self.work {
+            Work::Run { .. } | Work::Command { .. } => super::agent::PROCESS_CAPABILITY,
+            Work::Capability { capability } => capability,
+            Work::Agent { agent } => agent,
+        }
+    }
+    /// Whether the built-in process agent does it.
+    #[must_use]
+    pub const fn is_process(&self) -> bool {
+        matches!(self.work, Work::Run { .. } | Work::Command { .. })
+    }
+    /// The kind of step that measured durations are kept for: its action, else what it asks for; processes by id.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        if self.is_process() { &self.id } else { self.action.as_deref().unwrap_or_else(|| self.asks_for()) }
+    }
+}

@@ -1,0 +1,320 @@
+//! Read-only pictures of the engine for screens and reports. Names in them are foreign text: sanitise before drawing.
+
+use super::completion::Failure;
+use super::id::{AgentId, Name, RunId, StepId};
+use super::policy::Mode;
+use super::state::{Broken, EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
+use super::time::Micros;
+use super::workflow::Workflow;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The whole engine at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct EngineView {
+    /// When it was taken, by the engine's clock.
+    pub now: Micros,
+    /// How fast the engine's clock runs against a person's (simulated agents at `--speed` do not count). 0: it is
+    /// virtual, and clocks on a screen do not move between two views.
+    pub clock_rate: f64,
+    /// Grows with every change.
+    pub revision: u64,
+    /// Runs in the order of loading.
+    pub runs: Vec<RunView>,
+    /// Agents in the order of registration; indexed by [`AgentId`].
+    pub agents: Vec<AgentView>,
+    /// Details of the step somebody looks at.
+    pub detail: Option<StepDetail>,
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct RunView {
+    /// Its place in the engine.
+    pub id: RunId,
+    /// Its name (`run_id`).
+    pub name: Name,
+    /// What it executes.
+    pub workflow: Arc<Workflow>,
+    /// What of its graph does not change while it runs.
+    pub shape: Arc<Shape>,
+    /// Where it stands.
+    pub state: RunState,
+    /// How it ended, when it has.
+    pub status: Option<RunStatus>,
+    /// Why it ended early, if it did.
+    pub cause: Option<EndCause>,
+    /// The seed of its draws.
+    pub seed: u64,
+    /// When it started.
+    pub started: Option<Micros>,
+    /// When it ended.
+    pub ended: Option<Micros>,
+    /// Time spent paused so far.
+    pub paused_for: Micros,
+    /// Steps, indexed by [`StepId`].
+    pub steps: Vec<StepView>,
+    /// Steps per state.
+    pub counts: Counts,
+    /// Attempts begun so far.
+    pub attempts: u32,
+    /// Injected faults that struck so far.
+    pub faults: u32,
+    /// Expected time left, where enough is known.
+    pub eta: Option<Micros>,
+    /// The last event's sequence number.
+    pub seq: u64,
+}
+
+/// The part of a run's graph that does not change.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// Topological order, stable: the order of the file wherever needs allow.
+    pub order: Vec<StepId>,
+    /// What waits for each step.
+    pub dependents: Vec<Vec<StepId>>,
+    /// Longest distance from a step without needs, in edges.
+    pub level: Vec<u32>,
+    /// Steps on the critical path by estimates, in order.
+    pub critical_path: Vec<StepId>,
+    /// Length of the critical path by estimates (steps without one count with the default duration).
+    pub critical_path_time: Micros,
+    /// How much later each step could end without making the run longer, by estimates.
+    pub slack: Vec<Micros>,
+}
+
+/// Steps per state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u32; StepState::ALL.len()]);
+
+impl Counts {
+    /// How many are in this state.
+    #[must_use]
+    pub const fn of(&self, state: StepState) -> u32 {
+        self.0[state as usize]
+    }
+    /// Counts a step in.
+    pub const fn add(&mut self, state: StepState) {
+        self.0[state as usize] += 1;
+    }
+    /// Counts a step out.
+    pub const fn remove(&mut self, state: StepState) {
+        self.0[state as usize] -= 1;
+    }
+    /// All steps.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.0.iter().sum()
+    }
+    /// Steps that have ended.
+    #[must_use]
+    pub fn ended(&self) -> u32 {
+        StepState::ALL.iter().filter(|state| state.ended()).map(|&state| self.of(state)).sum()
+    }
+    /// Steps with an attempt under way.
+    #[must_use]
+    pub const fn active(&self) -> u32 {
+        self.of(StepState::Running) + self.of(StepState::Cancelling)
+    }
+}
+
+/// One step of a run.
+#[derive(Clone, Debug)]
+pub struct StepView {
+    /// Where it stands.
+    pub state: StepState,
+    /// Why it waits, and until when.
+    pub wait: Option<(WaitReason, Option<Micros>)>,
+    /// Why it was skipped.
+    pub skip: Option<SkipReason>,
+    /// The agent at work, or the last one.
+    pub agent: Option<AgentId>,
+    /// 0–100.
+    pub priority: u8,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Whether an injected fault struck one of its attempts.
+    pub injected: bool,
+    /// The fallback that did it or is at it, by its place in the list.
+    pub fallback: Option<u32>,
+    /// When its first attempt began.
+    pub started: Option<Micros>,
+    /// When the attempt under way began.
+    pub attempt_started: Option<Micros>,
+    /// When it ended.
+    pub ended: Option<Micros>,
+    /// The class and message of its last failure.
+    pub failure: Option<Arc<Failure>>,
+}
+
+/// One agent.
+#[derive(Clone, Debug)]
+pub struct AgentView {
+    /// Its place in the registry.
+    pub id: AgentId,
+    /// Its name.
+    pub name: Name,
+    /// `simulated`, `process`, `builtin`: shown, so that nobody takes a simulation for the real thing.
+    pub kind: &'static str,
+    /// What it can do.
+    pub capabilities: Vec<Name>,
+    /// Attempts it takes at once.
+    pub slots: u32,
+    /// Only used when no other is left.
+    pub backup: bool,
+    /// Whether faults may be injected.
+    pub takes_faults: bool,
+    /// Why it takes no work.
+    pub broken: Option<Broken>,
+    /// What it is doing.
+    pub busy: Vec<Busy>,
+    /// Attempts that succeeded.
+    pub succeeded: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+}
+
+/// An agent's slot in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepId,
+    /// The attempt.
+    pub attempt: u32,
+    /// Since when.
+    pub since: Micros,
+}
+
+/// Everything about one step, for the inspector.
+#[derive(Clone, Debug)]
+pub struct StepDetail {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: StepId,
+    /// Its payload, once computed.
+    pub input: Option<Arc<Value>>,
+    /// Its output, once there.
+    pub output: Option<Arc<Value>>,
+    /// Its attempts, oldest first; only the last [`ATTEMPTS_KEPT`] of them.
+    pub attempts: Vec<AttemptView>,
+    /// Why it is where it is: sentences, most important first. See `engine::explain`.
+    pub why: Vec<String>,
+    /// What would be cancelled with it.
+    pub dependents: Vec<StepId>,
+}
+
+/// How many attempts of a step are kept in detail; older ones are only counted.
+pub const ATTEMPTS_KEPT: usize = 50;
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptView {
+    /// From 1.
+    pub attempt: u32,
+    /// Who.
+    pub agent: AgentId,
+    /// When it began.
+    pub started: Micros,
+    /// When it ended.
+    pub ended: Option<Micros>,
+    /// How it failed, if it did.
+    pub failure: Option<Arc<Failure>>,
+    /// The fallback it belongs to.
+    pub fallback: Option<u32>,
+}
+
+/// Everything the result of a run is made of. Times are lengths unless said otherwise.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// Its name.
+    pub run_name: Name,
+    /// What was executed.
+    pub workflow: Arc<Workflow>,
+    /// Its last state.
+    pub state: RunState,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Why it ended early, if it did.
+    pub cause: Option<EndCause>,
+    /// The seed.
+    pub seed: u64,
+    /// The run's data after all output mappings.
+    pub data: Value,
+    /// What each step returned, in the order of the file.
+    pub outputs: Vec<(Name, Arc<Value>)>,
+    /// From start to end.
+    pub elapsed: Micros,
+    /// Attempt times added up.
+    pub busy: Micros,
+    /// Longest chain of measured step times.
+    pub critical_path: Micros,
+    /// No schedule on these agents could have been shorter.
+    pub lower_bound: Micros,
+    /// The most attempts at once.
+    pub max_parallel: u32,
+    /// Agents that had an attempt.
+    pub agents_used: u32,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Attempts beyond the first of each step, fallbacks not counted.
+    pub retries: u32,
+    /// Fallbacks taken.
+    pub fallbacks: u32,
+    /// Share of steps that succeeded, of those that count.
+    pub success_rate: f64,
+    /// Steps per state.
+    pub counts: Counts,
+    /// Order of work.
+    pub mode: Mode,
+    /// Why that order.
+    pub mode_reason: String,
+    /// Processor time and largest memory of processes; `None` where none was measured.
+    pub usage: Option<super::completion::Usage>,
+    /// Final failures.
+    pub errors: Vec<StepError>,
+    /// Steps with a failed attempt.
+    pub steps_hit: u32,
+    /// Those of them that ended well.
+    pub steps_recovered: u32,
+    /// Injected faults that struck.
+    pub faults: u32,
+    /// Mean time from the first failed attempt to success.
+    pub mttr: Option<Micros>,
+    /// A line per step, in the order of the file.
+    pub steps: Vec<StepSummary>,
+}
+
+/// A final failure.
+#[derive(Clone, Debug)]
+pub struct StepError {
+    /// The step's name.
+    pub step: Name,
+    /// The last failure.
+    pub failure: Failure,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// The agent of the last attempt.
+    pub agent: Option<Name>,
+}
+
+/// One step at the end of a run.
+#[derive(Clone, Debug)]
+pub struct StepSummary {
+    /// Its name.
+    pub step: Name,
+    /// Its last state.
+    pub state: StepState,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// The agent of the last attempt.
+    pub agent: Option<Name>,
+    /// Start of the first attempt, since the run began.
+    pub started: Option<Micros>,
+    /// End, since the run began.
+    pub ended: Option<Micros>,
+    /// Whether an injected fault struck it.
+    pub injected: bool,
+}

@@ -1,0 +1,82 @@
+//! The checked, immutable definition that a run executes.
+
+use super::agent::{Agent, AgentKind, Builtin};
+use super::id::{Name, StepId};
+use super::policy::{Limits, Mode, Recovery, Success};
+use super::step::{EnvMap, Step};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A workflow. Whoever holds one may rely on: every need names a step, there is no cycle, every capability asked for
+/// is offered by an agent of `agents` (unless it was read for its graph alone).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Workflow {
+    /// Its id: from the file, else the file's stem.
+    pub id: Name,
+    /// A name for people.
+    pub name: Option<String>,
+    /// A sentence for people.
+    pub description: Option<String>,
+    /// The folder that relative folders start from, if it came from a file.
+    pub folder: Option<String>,
+    /// Initial data: always an object.
+    pub data: Value,
+    /// Variables for process steps.
+    pub env: EnvMap,
+    /// Order of work.
+    pub mode: Mode,
+    /// Where the mode came from, for people: `the file`, `the option --mode`, `the default`.
+    pub mode_source: String,
+    /// Upper bounds.
+    pub limits: Limits,
+    /// What has to succeed.
+    pub success: Success,
+    /// What a failure does to the rest.
+    pub recovery: Recovery,
+    /// Agents in the order of the file, then the built-in ones in use.
+    pub agents: Vec<Agent>,
+    /// Steps in the order of the file.
+    pub steps: Vec<Step>,
+}
+
+impl Workflow {
+    /// The step of an id.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.steps[id.index()]
+    }
+    /// The id of a step's name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<StepId> {
+        self.steps.iter().position(|step| &*step.id == name).map(StepId::from_index)
+    }
+    /// All step ids in the order of the file.
+    pub fn step_ids(&self) -> impl ExactSizeIterator<Item = StepId> + use<> {
+        (0..self.steps.len()).map(StepId::from_index)
+    }
+    /// Adds the built-in agents that the steps ask for and no agent of the file offers. `cores` gives the slots of the
+    /// process agent. Built-in agents answer at once or only wait, so the others have as many slots as they are asked.
+    pub fn add_builtins(&mut self, cores: u32) {
+        let process = self.steps.iter().any(Step::is_process).then_some(Builtin::Process);
+        for builtin in process.into_iter().chain(Builtin::NAMED) {
+            let capability = builtin.capability();
+            let wanted = builtin == Builtin::Process
+                || self.steps.iter().any(|step| step.asks_for() == capability || step.asks_for() == builtin.agent_id())
+                || self.steps.iter().flat_map(|step| &step.fallback).any(
+                    |fallback| matches!(fallback, super::step::Fallback::Capability(name) if &**name == capability),
+                );
+            let offered = self.agents.iter().any(|a| a.capabilities.iter().any(|c| &**c == capability));
+            if wanted && !offered {
+                self.agents.push(Agent {
+                    id: builtin.agent_id().into(),
+                    kind: AgentKind::Builtin { builtin },
+                    capabilities: vec![capability.into()],
+                    slots: if builtin == Builtin::Process { cores.max(1) } else { super::defaults::BUILTIN_SLOTS },
+                    weight: 1.0,
+                    backup: false,
+                    allow_faults: false,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The one way to the engine from outside: send commands, watch views, read logs.
+//!
+//! Cloning is cheap; every clone speaks to the same driver. Channels are bounded: a driver that does not keep up makes
+//! commands fail with a reason, never the caller wait.
+
+use super::logs::LogStore;
+use crate::model::command::{Command, Rejection};
+use crate::model::event::Event;
+use crate::model::id::{Name, RunId, StepId};
+use crate::model::view::{EngineView, RunSummary};
+use crate::model::workflow::Workflow;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Commands that may wait for the driver.
+const REQUESTS_MAX: usize = 1_024;
+
+/// A run to be loaded.
+#[derive(Clone, Debug)]
+pub struct RunOrder {
+    /// What to execute.
+    pub workflow: Arc<Workflow>,
+    /// The run's name (`run_id`).
+    pub name: Name,
+    /// The seed of its draws.
+    pub seed: u64,
+}
+
+/// What a [`Handle`] asks of the driver.
+#[derive(Debug)]
+pub enum Request {
+    /// Load a run; it waits for [`Command::Start`].
+    Load(RunOrder, oneshot::Sender<Result<RunId, Rejection>>),
+    /// A command, and where the answer goes.
+    Command(Command, oneshot::Sender<Result<(), Rejection>>),
+    /// Keep `EngineView::detail` filled for this step.
+    LookAt(Option<(RunId, StepId)>),
+    /// The result so far.
+    Summary(RunId, oneshot::Sender<Option<Box<RunSummary>>>),
+    /// Every event of every run from now on, in order, none left out: a reader that stops reading holds the engine.
+    Subscribe(mpsc::Sender<Arc<Event>>),
+    /// End everything that runs, prove it gone, and end the driver.
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// A sender of requests and a receiver of views.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    view: watch::Receiver<Arc<EngineView>>,
+    logs: Arc<LogStore>,
+}
+
+/// The driver's end of a [`Handle`].
+#[derive(Debug)]
+pub struct Inbox {
+    /// Requests, oldest first.
+    pub requests: mpsc::Receiver<Request>,
+    /// Where views are published.
+    pub view: watch::Sender<Arc<EngineView>>,
+    /// Where lines are logged.
+    pub logs: Arc<LogStore>,
+}
+
+/// A connected pair.
+#[must_use]
+pub fn channel() -> (Handle, Inbox) {
+    let (requests_in, requests) = mpsc::channel(REQUESTS_MAX);
+    let (view, view_out) = watch::channel(Arc::new(EngineView::default()));
+    let logs = Arc::new(LogStore::default());
+    (Handle { requests: requests_in, view: view_out, logs: logs.clone() }, Inbox { requests, view, logs })
+}
+
+/// The answer when the driver cannot be asked.
+fn gone() -> Rejection {
+    Rejection::new("the engine has ended or does not keep up")
+}
+
+impl Handle {
+    /// Loads a run.
+    ///
+    /// # Errors
+    /// The reason, if the engine cannot take it.
+    pub async fn load(&self, order: RunOrder) -> Result<RunId, Rejection> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Load(order, reply)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Sends a command and waits for the engine's answer.
+    ///
+    /// # Errors
+    /// The reason why it was refused.
+    pub async fn command(&self, command: Command) -> Result<(), Rejection> {
+        match self.send(command) {
+            Ok(answer) => answer.await.unwrap_or_else(|_| Err(gone())),
+            Err(rejection) => Err(rejection),
+        }
+    }
+
+    /// Sends a command without waiting; the answer comes over the receiver.
+    ///
+    /// # Errors
+    /// If the driver has ended or too much waits for it.
+    pub fn send(&self, command: Command) -> Result<oneshot::Receiver<Result<(), Rejection>>, Rejection> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.try_send(Request::Command(command, reply)).map_err(|_| gone())?;
+        Ok(answer)
+    }
+
+    /// Asks for the details of one step in the views to come. Nothing is lost if the driver is busy: the caller asks
+    /// again with its next change.
+    pub fn look_at(&self, step: Option<(RunId, StepId)>) {
+        let _ = self.requests.try_send(Request::LookAt(step));
+    }
+
+    /// The views: the newest one is always there, older ones are skipped.
+    #[must_use]
+    pub fn views(&self) -> watch::Receiver<Arc<EngineView>> {
+        self.view.clone()
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn logs(&self) -> &Arc<LogStore> {
+        &self.logs
+    }
+
+    /// All events from now on. The driver waits for a reader that is slow, so read until the end.
+    ///
+    /// # Errors
+    /// If the driver has ended.
+    pub async fn subscribe(&self) -> Result<mpsc::Receiver<Arc<Event>>, Rejection> {
+        let (events_in, events) = mpsc::channel(REQUESTS_MAX);
+        self.requests.send(Request::Subscribe(events_in)).await.map_err(|_| gone())?;
+        Ok(events)
+    }
+
+    /// The result of a run so far.
+    pub async fn summary(&self, run: RunId) -> Option<Box<RunSummary>> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Summary(run, reply)).await.ok()?;
+        answer.await.ok().flatten()
+    }
+
+    /// Ends all attempts, proves their processes gone, and ends the driver.
+    pub async fn shutdown(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.requests.send(Request::Shutdown(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+}
