@@ -1,0 +1,83 @@
+//! Commands and timers that concern a whole run.
+
+use super::Decided;
+use crate::engine::run::Run;
+use crate::engine::settle::end_everything;
+use crate::model::command::Rejection;
+use crate::model::event::EventKind;
+use crate::model::state::{EndCause, RunState};
+
+fn refuse(run: &Run, verb: &str) -> Rejection {
+    let way_out = match run.state {
+        RunState::Pending => "start it first",
+        RunState::Paused | RunState::Pausing => "resume it first",
+        _ => return Rejection::new(format!("a run that is {} cannot be {verb}", run.state.word())),
+    };
+    Rejection::with_way_out(format!("a run that is {} cannot be {verb}", run.state.word()), way_out)
+}
+
+pub(crate) fn start(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
+    if run.state != RunState::Pending {
+        return Err(Rejection::new(format!("the run has been started already; it is {}", run.state.word())));
+    }
+    decided.push((run.id, EventKind::RunStarted { seed: run.seed }));
+    let (mode, reason) = (run.workflow.mode, format!("declared by {}", run.workflow.mode_source));
+    decided.push((run.id, EventKind::StrategyChosen { mode, reason }));
+    Ok(())
+}
+
+pub(crate) fn pause(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
+    match run.state {
+        RunState::Running => {
+            decided.push((run.id, EventKind::RunPausing));
+            Ok(())
+        }
+        RunState::Pausing | RunState::Paused => Err(Rejection::new(format!("the run is {} already", run.state.word()))),
+        _ => Err(refuse(run, "paused")),
+    }
+}
+
+pub(crate) fn resume(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
+    match run.state {
+        RunState::Pausing | RunState::Paused => {
+            decided.push((run.id, EventKind::RunResumed));
+            Ok(())
+        }
+        RunState::Running => Err(Rejection::new("the run is not paused")),
+        _ => Err(refuse(run, "resumed")),
+    }
+}
+
+pub(crate) fn stop(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
+    match run.state {
+        RunState::Running | RunState::Pausing | RunState::Paused => {
+            decided.push((run.id, EventKind::RunStopping));
+            Ok(())
+        }
+        _ => Err(refuse(run, "stopped")),
+    }
+}
+
+/// Cancels the run; a cancel of a run that is being cancelled hurries it.
+pub(crate) fn cancel(run: &Run, cause: EndCause, decided: &mut Decided) -> Result<(), Rejection> {
+    if run.state.ended() {
+        return Err(Rejection::new(format!("the run has ended; it is {}", run.state.word())));
+    }
+    if run.started.is_none() {
+        return Err(Rejection::with_way_out("the run has not been started", "there is nothing to cancel"));
+    }
+    if run.state != RunState::Cancelling {
+        decided.push((run.id, EventKind::RunCancelling { cause }));
+    }
+    end_everything(run, cause, decided);
+    Ok(())
+}
+
+/// The run's time is over. A timer of before a pause is stale; a paused run has time.
+pub(crate) fn deadline(run: &Run, epoch: u32, decided: &mut Decided) {
+    let due = epoch == run.resumes && matches!(run.state, RunState::Running | RunState::Pausing | RunState::Stopping);
+    if due {
+        decided.push((run.id, EventKind::RunCancelling { cause: EndCause::Deadline }));
+        end_everything(run, EndCause::Deadline, decided);
+    }
+}
