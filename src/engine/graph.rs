@@ -4,10 +4,9 @@ use crate::model::agent::{AgentKind, Builtin};
 use crate::model::defaults;
 use crate::model::id::StepId;
 use crate::model::step::Step;
-use crate::model::time::Micros;
+use crate::model::time::{self, Micros};
 use crate::model::view::Shape;
 use crate::model::workflow::Workflow;
-use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -30,7 +29,7 @@ pub fn agent_time(kind: &AgentKind, step: &Step) -> Option<Micros> {
         AgentKind::Simulated(sim) => Some(sim.duration(step.action.as_deref(), step.estimate).at_speed(sim.speed)),
         AgentKind::Builtin { builtin: Builtin::Echo } => Some(Micros::ZERO),
         AgentKind::Builtin { builtin: Builtin::Sleep } => {
-            step.with.get("duration").and_then(Value::as_f64).map(Micros::from_secs_f64)
+            step.with.get("duration").and_then(|duration| time::from_json(duration).ok())
         }
         AgentKind::Process(_) | AgentKind::Builtin { builtin: Builtin::Process } => step.estimate,
     }
@@ -116,6 +115,7 @@ pub(crate) mod tests {
     use crate::model::id::Name;
     use crate::model::policy::{Limits, Mode, Recovery, Success};
     use crate::model::step::{Need, NeedOn, StdoutMode, Work};
+    use serde_json::Value;
 
     /// A step on the capability `any` with these needs and seconds.
     pub(crate) fn step(id: &str, needs: &[u32], seconds: f64) -> Step {

@@ -2,14 +2,13 @@
 
 use super::id::Name;
 use super::step::EnvMap;
+pub use super::step::PROCESS_CAPABILITY;
 use super::time::Micros;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The capability of the built-in agent that does `run` and `command` steps. No file can name it (it has a space).
-pub const PROCESS_CAPABILITY: &str = "local process";
-/// The id of that agent.
+/// The id of the built-in agent that does `run` and `command` steps.
 pub const PROCESS_AGENT: &str = "builtin.process";
 
 /// An agent of a workflow file, or a built-in one.

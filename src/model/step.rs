@@ -7,6 +7,8 @@ use super::time::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The capability of the built-in agent that does `run` and `command` steps. No file can name it (it has a space).
+pub const PROCESS_CAPABILITY: &str = "local process";
 /// Who does a step, and how it is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -144,7 +146,7 @@ impl Step {
     #[must_use]
     pub fn asks_for(&self) -> &str {
         match &self.work {
-            Work::Run { .. } | Work::Command { .. } => super::agent::PROCESS_CAPABILITY,
+            Work::Run { .. } | Work::Command { .. } => PROCESS_CAPABILITY,
             Work::Capability { capability } => capability,
             Work::Agent { agent } => agent,
         }

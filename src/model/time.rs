@@ -76,3 +76,67 @@ impl std::iter::Sum for Micros {
         times.fold(Self::ZERO, Add::add)
     }
 }
+
+/// Reads a duration: a number of seconds, or text with `ms s m h d`, also joined (`1m30s`).
+///
+/// # Errors
+/// A sentence that says what is wrong and what a duration looks like.
+pub fn parse(text: &str) -> Result<Micros, String> {
+    const FORMS: &str = "a duration looks like `30`, `500ms`, `1.5s`, `1m30s`, `2h` or `1d`";
+    let bad = || format!("{text:?} is not a duration; {FORMS}");
+    if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return text.parse().ok().filter(|s: &f64| s.is_finite()).map(Micros::from_secs_f64).ok_or_else(bad);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
+        let tail = &rest[digits..];
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let unit = match &tail[..letters] {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return Err(bad()),
+        };
+        seconds += number * unit;
+        rest = &tail[letters..];
+    }
+    if text.is_empty() || !f64::is_finite(seconds) { Err(bad()) } else { Ok(Micros::from_secs_f64(seconds)) }
+}
+
+/// Reads a duration from a document: a number of seconds, or text as [`parse`] takes it.
+///
+/// # Errors
+/// As [`parse`]; negative numbers and other shapes too.
+pub fn from_json(value: &serde_json::Value) -> Result<Micros, String> {
+    match value {
+        serde_json::Value::String(text) => parse(text),
+        other => match other.as_f64() {
+            Some(seconds) if seconds >= 0.0 => Ok(Micros::from_secs_f64(seconds)),
+            _ => Err(format!("{other} is not a duration; give seconds, or text like `1m30s`")),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_seconds_or_text_with_units() {
+        let ms = |text| parse(text).map(Micros::as_millis);
+        assert_eq!(ms("1m30s"), Ok(90_000));
+        assert_eq!(ms("1.5"), Ok(1_500));
+        assert_eq!(ms("250ms"), Ok(250));
+        assert_eq!(ms("1d2h"), Ok(93_600_000));
+        for text in ["", "s", "5x", "1m 30s", "-5s", "1..2s", "5s3", "ten", ".", "1e3s"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(from_json(&serde_json::json!(-1)).is_err() && from_json(&serde_json::json!([])).is_err());
+        assert_eq!(from_json(&serde_json::json!(0.25)).map(Micros::as_millis), Ok(250));
+    }
+}

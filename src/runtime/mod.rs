@@ -1,4 +1,66 @@
 //! Hands: clock, driver, store, agents and processes. Everything that touches the world is here.
 
+pub mod agents;
+pub mod chance;
+pub mod clock;
+mod driver;
+pub mod environment;
 pub mod handle;
 pub mod logs;
+pub mod reaper;
+pub mod store;
+
+use clock::ClockKind;
+use handle::Handle;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+/// How the engine is to run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Real or virtual time.
+    pub clock: ClockKind,
+    /// Divides what simulated agents take; 1 is as declared.
+    pub speed: f64,
+    /// The program that serves as reaper of processes: this one.
+    pub program: PathBuf,
+}
+
+/// An engine at work on a thread of its own.
+#[derive(Debug)]
+pub struct Runtime {
+    handle: Handle,
+    thread: JoinHandle<()>,
+}
+
+impl Runtime {
+    /// The way to the engine.
+    #[must_use]
+    pub const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Ends everything that runs, proves it gone, and waits for the engine's thread.
+    pub async fn shutdown(self) {
+        self.handle.shutdown().await;
+        // The thread ends right after it has answered; joining it is quick.
+        let _ = self.thread.join();
+    }
+}
+
+/// Starts an engine.
+///
+/// # Errors
+/// If the system gives no thread or no event queue.
+pub fn start(config: Config) -> std::io::Result<Runtime> {
+    let (handle, inbox) = handle::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let Config { clock, speed, program } = config;
+    let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+        runtime.block_on(async move {
+            let store = store::Store::Memory(store::MemoryStore::default());
+            driver::Driver::new(clock, speed, store, inbox, reaper::Pool::new(program)).run().await;
+        });
+    })?;
+    Ok(Runtime { handle, thread })
+}
