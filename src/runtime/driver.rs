@@ -369,3 +369,112 @@ fn log_event(logs: &LogStore, event: &Arc<Event>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::agent::{Agent, AgentKind, Script, Simulated};
+    use crate::model::command::Command;
+    use crate::model::defaults;
+    use crate::model::policy::{Limits, Mode, Recovery, Success};
+    use crate::model::state::RunStatus;
+    use crate::model::step::{Need, NeedOn, StdoutMode, Step, Work};
+    use crate::model::time::Micros;
+    use crate::model::view::RunSummary;
+    use crate::model::workflow::Workflow;
+    use crate::runtime::clock::ClockKind;
+    use crate::runtime::handle::RunOrder;
+    use crate::runtime::{Config, start};
+    use serde_json::{Map, Value};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    fn step(id: &str, needs: &[u32]) -> Step {
+        let needs = needs.iter().map(|&n| Need { step: crate::model::id::StepId(n), on: NeedOn::Succeeded });
+        Step {
+            id: id.into(),
+            name: None,
+            description: None,
+            group: None,
+            work: Work::Capability { capability: "any".into() },
+            action: None,
+            with: Map::new(),
+            cwd: None,
+            env: Vec::new(),
+            stdout: StdoutMode::Auto,
+            needs: needs.collect(),
+            input: Vec::new(),
+            output: Vec::new(),
+            timeout: None,
+            retry: defaults::retry(0),
+            priority: defaults::PRIORITY,
+            critical: false,
+            fallback: Vec::new(),
+            estimate: Some(Micros::from_secs(3)),
+        }
+    }
+
+    fn chain() -> Workflow {
+        let default = Script::default();
+        let simulated = Simulated { speed: 1.0, jitter: 0.0, default, script: indexmap::IndexMap::new() };
+        let agent = Agent {
+            id: "sim".into(),
+            kind: AgentKind::Simulated(simulated),
+            capabilities: vec!["any".into()],
+            slots: 1,
+            weight: 1.0,
+            backup: false,
+            allow_faults: false,
+        };
+        Workflow {
+            id: "chain".into(),
+            name: None,
+            description: None,
+            folder: None,
+            data: Value::Object(Map::new()),
+            env: Vec::new(),
+            mode: Mode::Parallel,
+            mode_source: "the default".into(),
+            limits: Limits::default(),
+            success: Success::All,
+            recovery: Recovery::Continue,
+            agents: vec![agent],
+            steps: vec![step("a", &[]), step("b", &[0])],
+        }
+    }
+
+    fn run(clock: ClockKind, speed: f64) -> (Box<RunSummary>, Vec<String>) {
+        let runtime = start(Config { clock, speed, program: PathBuf::from("upbeat") }).unwrap();
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio.block_on(async {
+            let handle = runtime.handle().clone();
+            let order = RunOrder { workflow: Arc::new(chain()), name: "r".into(), seed: 7 };
+            let run = handle.load(order).await.unwrap();
+            handle.command(Command::Start { run }).await.unwrap();
+            let mut events = handle.subscribe().await.unwrap();
+            let mut seen = Vec::new();
+            while seen.last().is_none_or(|last: &String| !last.contains("run_finished")) {
+                let event = events.recv().await.unwrap();
+                seen.push(format!("{} {} {}", event.seq, event.at.0, event.kind.name()));
+            }
+            let summary = handle.summary(run).await.unwrap();
+            drop(events);
+            runtime.shutdown().await;
+            (summary, seen)
+        })
+    }
+
+    #[test]
+    fn the_virtual_clock_gives_exact_times_and_the_same_events_each_time() {
+        let (summary, events) = run(ClockKind::Virtual, 1.0);
+        assert_eq!((summary.status, summary.elapsed), (RunStatus::Succeeded, Micros::from_secs(6)));
+        assert_eq!(events, run(ClockKind::Virtual, 1.0).1);
+        assert_eq!(events.first().map(String::as_str), Some("1 0 run_started"), "a late reader gets the whole journal");
+    }
+
+    #[test]
+    fn speed_shortens_what_simulated_agents_take_in_real_time() {
+        let (summary, _) = run(ClockKind::Real, 1_000.0);
+        assert_eq!(summary.status, RunStatus::Succeeded);
+        assert!(summary.elapsed >= Micros::from_millis(6) && summary.elapsed < Micros::from_secs(3));
+    }
+}
