@@ -9,6 +9,7 @@ use crate::model::event::{EndingWhy, Event, EventKind};
 use crate::model::id::{AgentId, StepId};
 use crate::model::mapping::Path;
 use crate::model::state::{Broken, RunState, StepState};
+use crate::model::step::NeedOn;
 use crate::model::time::Micros;
 use crate::model::view::{ATTEMPTS_KEPT, AttemptView, Busy};
 use serde_json::Value;
@@ -203,9 +204,9 @@ fn end_step(run: &mut Run, step: StepId, state: StepState, at: Micros) {
     if state == StepState::Succeeded {
         entry.failure = None;
     }
-    let shape = run.shape.clone();
-    for &dependent in &shape.dependents[step.index()] {
-        tell(run, dependent, step);
+    for at in 0..run.dependents[step.index()].len() {
+        let (dependent, on) = run.dependents[step.index()][at];
+        tell(run, dependent, step, on);
     }
     advance_cursor(run);
 }
@@ -218,30 +219,28 @@ fn advance_cursor(run: &mut Run) {
 }
 
 /// Tells a dependent that a need has ended: it comes closer to ready, or has lost the need.
-fn tell(run: &mut Run, dependent: StepId, need: StepId) {
+fn tell(run: &mut Run, dependent: StepId, need: StepId, on: NeedOn) {
     if run.step(dependent).state != StepState::Pending {
         return;
     }
-    let on = run.spec(dependent).needs.iter().find(|n| n.step == need).map(|n| n.on);
-    match on.map(|on| run.need_state(need, on)) {
-        Some(NeedState::Met) => {
+    match run.need_state(need, on) {
+        NeedState::Met => {
             let entry = run.step_mut(dependent);
             entry.unmet -= 1;
             if entry.unmet == 0 {
                 run.open.push(dependent);
             }
         }
-        Some(NeedState::Lost(why)) => run.lost.push_back((dependent, why)),
-        Some(NeedState::Open) | None => {}
+        NeedState::Lost(why) => run.lost.push_back((dependent, why)),
+        NeedState::Open => {}
     }
 }
 
 /// Opens an ended step again: its needs are counted anew, and those who counted it as ended count it as open.
 fn reopen(run: &mut Run, step: StepId) {
-    for &dependent in &run.shape.clone().dependents[step.index()] {
-        let on = run.spec(dependent).needs.iter().find(|need| need.step == step).map(|need| need.on);
-        let met = on.is_some_and(|on| run.need_state(step, on) == NeedState::Met);
-        if met && run.step(dependent).state == StepState::Pending {
+    for at in 0..run.dependents[step.index()].len() {
+        let (dependent, on) = run.dependents[step.index()][at];
+        if run.need_state(step, on) == NeedState::Met && run.step(dependent).state == StepState::Pending {
             run.step_mut(dependent).unmet += 1;
         }
     }
@@ -332,7 +331,7 @@ fn evolve_registry(world: &mut World, event: &Event) {
     match &event.kind {
         EventKind::AttemptStarted { step, attempt, agent, .. } => {
             let busy = Busy { run: event.run, step: *step, attempt: *attempt, since: event.at };
-            world.registry.agent_mut(*agent).busy.push(busy);
+            world.registry.agent_mut(*agent).busy.insert((event.run, *step), busy);
         }
         EventKind::AttemptSucceeded { step, agent, .. } | EventKind::AttemptFailed { step, agent, .. } => {
             let run = &world.runs[event.run.index()];
@@ -342,7 +341,7 @@ fn evolve_registry(world: &mut World, event: &Event) {
                 _ => None,
             };
             let entry = world.registry.agent_mut(*agent);
-            entry.busy.retain(|busy| (busy.run, busy.step) != (event.run, *step));
+            entry.busy.remove(&(event.run, *step));
             match (failed, started) {
                 (None, Some(started)) => {
                     entry.succeeded += 1;

@@ -76,7 +76,7 @@ fn pending(run: &Run, step: StepId) -> Vec<String> {
 }
 
 fn holders(world: &World, run: &Run, agents: &[AgentId]) -> Vec<String> {
-    let busy = agents.iter().flat_map(|id| &world.registry.agent(*id).busy);
+    let busy = agents.iter().flat_map(|id| world.registry.agent(*id).busy.values());
     busy.map(|b| {
         let holder = world.run(b.run);
         let name = &holder.spec(b.step).id;

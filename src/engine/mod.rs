@@ -108,6 +108,12 @@ impl Engine {
         outbox.events.push(Arc::new(event));
     }
 
+    /// How many runs have been loaded.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.world.runs.len()
+    }
+
     /// The picture for screens. Details are filled in for the step looked at.
     #[must_use]
     pub fn view(&self, now: Micros, look_at: Option<(RunId, StepId)>) -> EngineView {

@@ -73,7 +73,7 @@ fn agent_view(id: AgentId, entry: &AgentEntry) -> AgentView {
         backup: definition.backup,
         takes_faults: definition.takes_faults(),
         broken: entry.broken.clone(),
-        busy: entry.busy.clone(),
+        busy: entry.busy.values().copied().collect(),
         succeeded: entry.succeeded,
         failed: entry.failed,
     }

@@ -1,7 +1,7 @@
 //! The agents known now: what they can do, what they are doing, how long things took them.
 
 use crate::model::agent::Agent;
-use crate::model::id::{AgentId, Name};
+use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::state::Broken;
 use crate::model::step::Step;
 use crate::model::time::Micros;
@@ -16,7 +16,8 @@ pub(crate) struct AgentEntry {
     pub(crate) broken: Option<Broken>,
     /// Counts how often it broke: the epoch of heal timers.
     pub(crate) breaks: u32,
-    pub(crate) busy: Vec<Busy>,
+    /// Attempts under way.
+    pub(crate) busy: BTreeMap<(RunId, StepId), Busy>,
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     /// Successful attempts and their total time, per kind of step.
@@ -72,7 +73,7 @@ impl Registry {
             definition,
             broken: None,
             breaks: 0,
-            busy: Vec::new(),
+            busy: BTreeMap::new(),
             succeeded: 0,
             failed: 0,
             measured: BTreeMap::new(),

@@ -81,6 +81,8 @@ pub(crate) struct Run {
     pub(crate) seed: u64,
     pub(crate) tails: Vec<Micros>,
     pub(crate) classes: Vec<Class>,
+    /// What waits for each step, and for which end of it.
+    pub(crate) dependents: Vec<Vec<(StepId, NeedOn)>>,
     /// Class of each step's own work.
     pub(crate) home: Vec<usize>,
     /// Registry places of the workflow's agents.
@@ -180,9 +182,8 @@ impl Run {
         let mut stack = vec![step];
         let mut found = Vec::new();
         while let Some(at) = stack.pop() {
-            for &next in &self.shape.dependents[at.index()] {
-                let relies = self.spec(next).needs.iter().any(|n| n.step == at && n.on == NeedOn::Succeeded);
-                if relies && !taken[next.index()] && !self.step(next).state.ended() {
+            for &(next, on) in &self.dependents[at.index()] {
+                if on == NeedOn::Succeeded && !taken[next.index()] && !self.step(next).state.ended() {
                     taken[next.index()] = true;
                     stack.push(next);
                     found.push(next);
@@ -237,6 +238,12 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         }
     }
     let classes = classes.list;
+    let mut dependents = vec![Vec::new(); workflow.steps.len()];
+    for id in workflow.step_ids() {
+        for need in &workflow.step(id).needs {
+            dependents[need.step.index()].push((id, need.on));
+        }
+    }
     let mut counts = Counts::default();
     let steps: Vec<StepRun> = workflow.steps.iter().zip(&home).map(|(step, &class)| new_step(step, class)).collect();
     steps.iter().for_each(|step| counts.add(step.state));
@@ -247,6 +254,7 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         tails,
         queue: ReadyQueue::new(classes.len()),
         classes,
+        dependents,
         home,
         agents,
         seq: 0,

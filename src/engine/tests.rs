@@ -384,3 +384,22 @@ fn a_late_answer_is_recorded_and_dropped() {
     assert!(matches!(sim.events.last().unwrap().kind, EventKind::AnswerDropped { .. }));
     assert_eq!(*summary(&sim).outputs[0].1, json!({}));
 }
+
+#[test]
+fn large_graphs_of_every_shape_end_without_quadratic_work() {
+    // Shapes in which something quadratic would show: all into one, one into all, one after the other.
+    let count = 20_000;
+    let join: Vec<u32> = (0..count).collect();
+    let wide = (0..count).map(|n| step(&format!("s{n}"), &[], 1.0)).chain([step("end", &join, 1.0)]).collect();
+    let fan =
+        std::iter::once(step("start", &[], 1.0)).chain((0..count).map(|n| step(&format!("s{n}"), &[0], 1.0))).collect();
+    let chain =
+        (0..count).map(|n| step(&format!("s{n}"), if n == 0 { vec![] } else { vec![n - 1] }.as_slice(), 1.0)).collect();
+    let shapes: [Vec<Step>; 3] = [wide, fan, chain];
+    for steps in shapes {
+        let total = steps.len();
+        let mut sim = Sim::smooth();
+        sim.run(on_agents(steps, 1_000));
+        assert_eq!(summary(&sim).counts.of(StepState::Succeeded) as usize, total);
+    }
+}

@@ -25,6 +25,8 @@ use tokio::time::Instant;
 
 /// Views are published at most this often, but at once after a request.
 const PUBLISH_EVERY: Duration = Duration::from_millis(10);
+/// Taking views of large runs may use at most one part in so many of the engine's time.
+const PUBLISH_SHARE: u32 = 20;
 
 /// Names an attempt.
 type AttemptKey = (RunId, StepId, u32);
@@ -68,7 +70,8 @@ pub(super) struct Driver {
     outbox: Outbox,
     /// Something changed since the last view.
     dirty: bool,
-    published: Option<Instant>,
+    /// When the next view may be published.
+    publish_after: Instant,
     /// The store failed: nothing more is begun.
     store_error: Option<String>,
 }
@@ -103,7 +106,7 @@ impl Driver {
             look_at: None,
             outbox: Outbox::default(),
             dirty: true,
-            published: None,
+            publish_after: super::clock::now(),
             store_error: None,
         }
     }
@@ -141,8 +144,7 @@ impl Driver {
             return Wake::Due;
         }
         let due_at = next_due.and_then(|at| self.clock.instant(at));
-        let publish_at =
-            if self.dirty { Some(self.published.map_or_else(super::clock::now, |p| p + PUBLISH_EVERY)) } else { None };
+        let publish_at = self.dirty.then_some(self.publish_after);
         tokio::select! {
             biased;
             request = self.inbox.requests.recv() => request.map_or(Wake::Deserted, |r| Wake::Request(Box::new(r))),
@@ -184,7 +186,7 @@ impl Driver {
 
     /// A reader of events: first what the journal holds, then everything new.
     async fn subscribe(&mut self, reader: mpsc::Sender<Arc<Event>>) {
-        let runs = self.engine.view(self.clock.now(), None).runs.len();
+        let runs = self.engine.runs();
         let old: Vec<_> = (0..runs).flat_map(|run| self.store.read_from(RunId::from_index(run), 0).cloned()).collect();
         for event in old {
             if reader.send(event).await.is_err() {
@@ -306,10 +308,12 @@ impl Driver {
             return;
         }
         self.dirty = false;
-        self.published = Some(super::clock::now());
+        let began = super::clock::now();
         let mut view = self.engine.view(self.clock.now(), self.look_at);
         view.clock_rate = if matches!(self.clock, Clock::Virtual(_)) { 0.0 } else { 1.0 };
         self.inbox.view.send_replace(Arc::new(view));
+        let done = super::clock::now();
+        self.publish_after = done + PUBLISH_EVERY.max((done - began) * PUBLISH_SHARE);
     }
 
     /// Ends what runs without grace, waits until all of it is proved gone, and closes the pool.

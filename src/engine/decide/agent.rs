@@ -43,7 +43,7 @@ pub(crate) fn fail(world: &World, now: Micros, agent: AgentId, decided: &mut Dec
         let until = Some(now + FAULT_LIFE);
         decided.push((run, EventKind::AgentBroken { agent, reason, injected: true, until }));
     }
-    for busy in &entry.busy {
+    for busy in entry.busy.values() {
         let current = world.run(busy.run).step(busy.step).current.as_ref();
         if current.is_some_and(|current| current.ending.is_none()) {
             let kind = EventKind::AttemptEnding { step: busy.step, attempt: busy.attempt, why: EndingWhy::Fault };
