@@ -1,1 +1,3 @@
 //! Words and numbers for people and machines: results, plans, graph drawings.
+
+pub mod graph;
