@@ -98,20 +98,50 @@ struct Part<'a> {
 
 type Rows = Vec<Vec<u32>>;
 
+/// What stands for the middle of a vertex's neighbours.
+#[derive(Clone, Copy)]
+enum Measure {
+    Mean,
+    Median,
+}
+
+/// How to sweep: by what measure, whether neighbours are exchanged as well, and how often at most.
+#[derive(Clone, Copy)]
+struct Sweep {
+    measure: Measure,
+    switch: bool,
+    most: usize,
+}
+
 /// Ways to walk a component for a first order.
 const WALKS: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (false, false)];
 
 impl Part<'_> {
     fn best(&mut self, members: &[u32], depth: usize, budget: u64) -> Rows {
-        let mut best = (u64::MAX, Vec::new());
+        let mut starts: Vec<(u64, Rows)> = Vec::new();
         for (from_sources, deep) in WALKS {
-            let rows = self.walk(members, depth, from_sources, deep);
-            let found = self.sweep(rows, budget, 24);
+            for measure in [Measure::Mean, Measure::Median] {
+                let rows = self.walk(members, depth, from_sources, deep);
+                let found = self.sweep(rows, Sweep { measure, switch: false, most: 12 }, budget / 3);
+                if found.0 == 0 {
+                    return found.1;
+                }
+                starts.push(found);
+                if self.work >= budget / 3 {
+                    break;
+                }
+            }
+        }
+        starts.sort_by_key(|s| s.0);
+        let mut best = (u64::MAX, Vec::new());
+        for (i, (_, rows)) in starts.into_iter().enumerate() {
+            let measure = if i % 2 == 0 { Measure::Median } else { Measure::Mean };
+            let found = self.sweep(rows, Sweep { measure, switch: true, most: 24 }, budget / 3 * 2);
             if found.0 < best.0 {
                 best = found;
             }
-            if best.0 == 0 || self.work >= budget {
-                return best.1;
+            if best.0 == 0 || self.work >= budget / 3 * 2 {
+                break;
             }
         }
         best = self.polish(best, budget);
@@ -155,13 +185,13 @@ impl Part<'_> {
     }
 
     /// Sweeps down and up until nothing gets better; returns the best count and order met.
-    fn sweep(&mut self, mut rows: Rows, budget: u64, most: usize) -> (u64, Rows) {
+    fn sweep(&mut self, mut rows: Rows, how: Sweep, budget: u64) -> (u64, Rows) {
         for row in &rows {
             self.index(row);
         }
         let mut best = (self.crossings(&rows), rows.clone());
         let mut idle = 0;
-        for round in 0..most {
+        for round in 0..how.most {
             if best.0 == 0 || idle >= 6 || self.work >= budget {
                 break;
             }
@@ -169,10 +199,12 @@ impl Part<'_> {
             for step in 0..rows.len() {
                 let r = if downward { step } else { rows.len() - 1 - step };
                 let mut row = std::mem::take(&mut rows[r]);
-                self.medians(&mut row, downward, round % 4 >= 2);
+                self.reorder(&mut row, downward, round % 4 >= 2, how.measure);
                 self.index(&row);
-                self.switch(&mut row, round % 4 >= 2, budget);
-                self.index(&row);
+                if how.switch {
+                    self.switch(&mut row, round % 4 >= 2, budget);
+                    self.index(&row);
+                }
                 rows[r] = row;
             }
             let now = self.crossings(&rows);
@@ -184,8 +216,8 @@ impl Part<'_> {
         best
     }
 
-    /// Reorders a row by the weighted medians of the neighbours behind; those without neighbours keep their place.
-    fn medians(&mut self, row: &mut [u32], downward: bool, late: bool) {
+    /// Reorders a row by the mean or weighted median of the neighbours behind; those without neighbours keep their place.
+    fn reorder(&mut self, row: &mut [u32], downward: bool, late: bool, measure: Measure) {
         let side = if downward { self.up } else { self.down };
         let mut movable: Vec<(u64, u32, u32)> = Vec::with_capacity(row.len());
         let mut slots: Vec<usize> = Vec::with_capacity(row.len());
@@ -195,9 +227,15 @@ impl Part<'_> {
             spots.extend(side.of(*v).iter().map(|n| self.place[n.0 as usize]));
             self.work += spots.len() as u64 * 3 + 2;
             if !spots.is_empty() {
-                spots.sort_unstable();
+                let middle = match measure {
+                    Measure::Mean => mean(side.of(*v), &spots),
+                    Measure::Median => {
+                        spots.sort_unstable();
+                        median(&spots)
+                    }
+                };
                 let tie = if late { u32::MAX - i as u32 } else { i as u32 };
-                movable.push((median(&spots), tie, *v));
+                movable.push((middle, tie, *v));
                 slots.push(i);
             }
         }
@@ -254,7 +292,8 @@ impl Part<'_> {
                     }
                 }
             }
-            let found = self.sweep(rows, budget, 8);
+            let measure = if fruitless % 2 == 0 { Measure::Median } else { Measure::Mean };
+            let found = self.sweep(rows, Sweep { measure, switch: true, most: 8 }, budget);
             let found = if found.0 < best.0 + best.0 / 10 { self.polish(found, budget) } else { found };
             fruitless = if found.0 < best.0 { 0 } else { fruitless + 1 };
             if found.0 <= best.0 {
@@ -287,9 +326,18 @@ impl Part<'_> {
     }
 }
 
+/// The weighted mean, scaled to whole numbers.
+fn mean(neighbours: &[(u32, u32)], spots: &[u32]) -> u64 {
+    let weight: u64 = neighbours.iter().map(|n| u64::from(n.1)).sum();
+    let sum: u64 = neighbours.iter().zip(spots).map(|(n, p)| u64::from(n.1) * u64::from(*p)).sum();
+    sum * SCALE / weight.max(1)
+}
+
+/// Fractions of a place are kept this fine.
+const SCALE: u64 = 1 << 16;
+
 /// The weighted median of Gansner et al., scaled to whole numbers.
 fn median(spots: &[u32]) -> u64 {
-    const SCALE: u64 = 1 << 16;
     let half = spots.len() / 2;
     let at = |i: usize| u64::from(spots[i]);
     if spots.len() % 2 == 1 {
