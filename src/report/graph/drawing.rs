@@ -1,6 +1,7 @@
 //! The finished layout: where every box stands and how every edge runs, in cells, with the origin top left.
 //! Lines are kept as segments between ranks; whole polylines are put together when asked for.
 
+use super::index::Index;
 use super::input::Direction;
 use super::layered::Layered;
 use super::rank::Incidence;
@@ -86,7 +87,9 @@ pub struct Layout {
     pub(crate) turns: Vec<Turn>,
     /// Edges through each segment.
     pub(crate) edges_of: SegmentEdges,
-    pub(crate) index: super::paint::Index,
+    pub(crate) index: Index,
+    /// How far the largest box reaches from its centre, across.
+    pub(crate) reach: i32,
 }
 
 /// Edges through each segment, as one flat list.

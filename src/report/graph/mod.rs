@@ -9,10 +9,17 @@
 //! Everything here is a pure function of its input: no clock (work is counted in operations), no randomness (restarts
 //! are seeded), so two calls give the same picture on any machine.
 
+mod collapse;
 mod crossings;
+mod dot;
 mod drawing;
+mod index;
 mod input;
+mod json;
 mod layered;
+mod mermaid;
+mod metrics;
+mod navigate;
 mod order;
 mod paint;
 mod place;
@@ -20,10 +27,20 @@ mod rank;
 mod route;
 mod sift;
 mod simplex;
+mod text;
+mod workflow;
 
+pub use collapse::{Folded, collapse};
+pub use dot::dot;
 pub use drawing::{Area, Layout, Placed, Point};
 pub use input::{Direction, GraphInput, GraphNode, LayoutOptions};
+pub use json::json;
+pub use mermaid::mermaid;
+pub use metrics::{Metrics, metrics};
+pub use navigate::Step;
 pub use paint::{Cell, EdgeStyles, Emphasis, paint};
+pub use text::{TextOptions, text};
+pub use workflow::from_workflow;
 
 use drawing::SegmentEdges;
 use layered::{Layered, Sharing};
@@ -65,7 +82,8 @@ pub fn layout(input: &GraphInput, options: &LayoutOptions) -> Layout {
         ..Layout::default()
     };
     geometry(input, options, &mut drawn);
-    drawn.index = paint::Index::new(&drawn);
+    drawn.index = index::Index::new(&drawn, &ranking.edges);
+    drawn.reach = input.nodes.iter().map(|n| n.w.max(n.h) as i32).max().unwrap_or(1);
     drawn
 }
 

@@ -55,55 +55,6 @@ pub struct Cell {
     pub dashed: bool,
 }
 
-/// What lets painting touch only what can be seen: per gap, segments sorted by the row they begin in.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Index {
-    gaps: Vec<Vec<Reach>>,
-}
-
-/// The rows a segment touches.
-#[derive(Clone, Copy, Debug)]
-struct Reach {
-    low: i32,
-    high: i32,
-    /// Greatest `high` up to here.
-    furthest: i32,
-    segment: u32,
-}
-
-impl Index {
-    pub(crate) fn new(layout: &Layout) -> Self {
-        let mut gaps: Vec<Vec<Reach>> = vec![Vec::new(); layout.order.len()];
-        for (i, s) in layout.graph.segments.iter().enumerate() {
-            let (corners, count) = layout.corners(i as u32);
-            let rows = corners[..count].iter().map(|c| c.1);
-            let (low, high) = rows.fold((i32::MAX, i32::MIN), |(a, b), r| (a.min(r), b.max(r)));
-            gaps[layout.graph.rank[s.u as usize] as usize].push(Reach { low, high, furthest: high, segment: i as u32 });
-        }
-        for gap in &mut gaps {
-            gap.sort_by_key(|r| (r.low, r.segment));
-            let mut furthest = i32::MIN;
-            for reach in gap {
-                furthest = furthest.max(reach.high);
-                reach.furthest = furthest;
-            }
-        }
-        Self { gaps }
-    }
-
-    /// Segments of a gap that touch rows `low..=high`.
-    fn seen(&self, gap: usize, low: i32, high: i32) -> impl Iterator<Item = u32> + '_ {
-        let list: &[Reach] = self.gaps.get(gap).map_or(&[], Vec::as_slice);
-        let end = list.partition_point(|r| r.low <= high);
-        list[..end]
-            .iter()
-            .rev()
-            .take_while(move |r| r.furthest >= low)
-            .filter(move |r| r.high >= low)
-            .map(|r| r.segment)
-    }
-}
-
 /// Paints the lines inside `view`; cells come by row, then column. Boxes are the caller's; lines stop beside them.
 #[must_use]
 pub fn paint(layout: &Layout, view: Area, styles: &EdgeStyles<'_>) -> Vec<Cell> {

@@ -9,6 +9,8 @@ pub(crate) struct Ranking {
     pub edges: Vec<(u32, u32)>,
     /// Rank of every node, from 0.
     pub rank: Vec<u32>,
+    /// Longest path from a source to every node.
+    pub depth: Vec<u32>,
 }
 
 /// Ranks the nodes; `budget` bounds the work of the network simplex.
@@ -17,9 +19,11 @@ pub(crate) fn assign(nodes: usize, edges: &[(u32, u32)], budget: u64) -> Ranking
     let mut proper: Vec<(u32, u32)> = edges.iter().copied().filter(|(u, v)| u != v).collect();
     proper.sort_unstable();
     proper.dedup();
+    let whole = |ranks: &[i32]| ranks.iter().map(|r| u32::try_from(*r).unwrap_or(0)).collect();
+    let depth = whole(&rank);
     simplex::shorten(&mut rank, &proper, budget);
     balance(&mut rank, &proper);
-    Ranking { edges, rank: rank.iter().map(|r| u32::try_from(*r).unwrap_or(0)).collect() }
+    Ranking { edges, rank: whole(&rank), depth }
 }
 
 /// Longest-path ranks. Should a cycle be there after all, the edges into its first node are turned round.
