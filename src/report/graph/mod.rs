@@ -15,6 +15,8 @@ mod dot;
 mod drawing;
 mod index;
 mod input;
+#[cfg(test)]
+mod invariants;
 mod json;
 mod layered;
 mod mermaid;

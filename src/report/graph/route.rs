@@ -1,5 +1,5 @@
-//! Lines between two neighbouring ranks: each source's lines leave as one, turn on a track of their own, and branch
-//! off to their targets. Tracks run across the flow; a track further from the source is a greater number.
+//! Lines between two neighbouring ranks: a source's lines leave as one, turn on a track of their own, and branch off to
+//! their targets; sources with one line each to the same target turn on one track and arrive as one. Tracks run across the flow; a track further from the source is a greater number.
 //!
 //! Two nets may touch in a row only where one's branch would run over the other's stem; then the stem's net must turn
 //! first. These demands, and the wish to avoid needless crossings, give an order; tracks follow from it by the longest
@@ -30,9 +30,11 @@ pub(crate) struct Gap {
     pub last_row: i32,
 }
 
-/// A source and the rows its lines lead to.
+/// Lines that share a track: of one source, or to one target.
+#[derive(Default)]
 struct Net {
-    row: i32,
+    /// Rows of the sources, and of the targets.
+    stems: Vec<i32>,
     rows: Vec<i32>,
     waits: u32,
     /// Nets that may turn only after this one.
@@ -45,26 +47,26 @@ struct Net {
 
 impl Net {
     fn straight(&self) -> bool {
-        self.rows.iter().all(|r| *r == self.row)
+        self.rows.iter().all(|r| self.stems.iter().all(|s| s == r))
     }
 
     /// Whether the lines lead down on the whole, and the row order that keeps parallel lines from crossing.
     fn wish(&self) -> (bool, i32) {
-        let sum: i64 = self.rows.iter().map(|r| i64::from(*r) - i64::from(self.row)).sum();
-        if sum > 0 { (false, -self.row) } else { (true, self.row) }
+        let mean = |rows: &[i32]| rows.iter().map(|r| i64::from(*r)).sum::<i64>() * 2 / rows.len().max(1) as i64;
+        let (from, to) = (mean(&self.stems), mean(&self.rows));
+        let key = ((from + to) / 2) as i32;
+        if to > from { (false, -key) } else { (true, key) }
     }
+}
+
+/// The first and last of some rows and another.
+fn range(rows: &[i32], other: i32) -> (i32, i32) {
+    rows.iter().fold((other, other), |(low, high), r| (low.min(*r), high.max(*r)))
 }
 
 /// Routes one gap. `lines` are (source, row of source, row of target), those of one source next to each other.
 pub(crate) fn gap(lines: &[(u32, i32, i32)], max_tracks: u32) -> Gap {
-    let mut nets: Vec<Net> = lines
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|c| {
-            let mut rows: Vec<i32> = c.iter().map(|l| l.2).collect();
-            rows.sort_unstable();
-            Net { row: c[0].1, rows, waits: 0, then: Vec::new(), detour: None, first: 0, second: 0 }
-        })
-        .collect();
+    let (mut nets, net_of) = nets(lines);
     demands(&mut nets);
     let mut used: BTreeSet<i32> = lines.iter().flat_map(|l| [l.1, l.2]).collect();
     let mut tracks = Tracks::new(lines);
@@ -86,7 +88,8 @@ pub(crate) fn gap(lines: &[(u32, i32, i32)], max_tracks: u32) -> Gap {
             let row_free = free_row(&nets[i as usize], &mut used);
             let net = &mut nets[i as usize];
             net.detour = Some(row_free);
-            net.first = tracks.take(net.row.min(row_free), net.row.max(row_free));
+            let (low, high) = range(&net.stems, row_free);
+            net.first = tracks.take(low, high);
             stuck.remove(&(up, row, i));
             let then = std::mem::take(&mut net.then);
             release(&mut nets, &then, &mut ready, &mut stuck);
@@ -97,12 +100,32 @@ pub(crate) fn gap(lines: &[(u32, i32, i32)], max_tracks: u32) -> Gap {
             break;
         }
     }
-    collect(lines, &nets, &tracks, max_tracks, used.last().copied().unwrap_or(0))
+    collect(&net_of, &nets, &tracks, max_tracks, used.last().copied().unwrap_or(0))
+}
+
+/// The nets of the lines, and the net of every line.
+fn nets(lines: &[(u32, i32, i32)]) -> (Vec<Net>, Vec<u32>) {
+    let (mut nets, mut net_of): (Vec<Net>, Vec<u32>) = (Vec::new(), Vec::with_capacity(lines.len()));
+    let mut by_target: BTreeMap<i32, u32> = BTreeMap::new();
+    for chunk in lines.chunk_by(|a, b| a.0 == b.0) {
+        let fresh = nets.len() as u32;
+        let net = if chunk.len() == 1 { *by_target.entry(chunk[0].2).or_insert(fresh) } else { fresh };
+        if net == fresh {
+            nets.push(Net { rows: chunk.iter().map(|l| l.2).collect(), ..Net::default() });
+        }
+        nets[net as usize].stems.push(chunk[0].1);
+        net_of.extend(chunk.iter().map(|_| net));
+    }
+    for net in &mut nets {
+        net.rows.sort_unstable();
+    }
+    (nets, net_of)
 }
 
 /// Which nets must turn before which: the owner of a stem before those whose branches lie in its row.
 fn demands(nets: &mut [Net]) {
-    let stem: BTreeMap<i32, u32> = nets.iter().enumerate().map(|(i, n)| (n.row, i as u32)).collect();
+    let stem: BTreeMap<i32, u32> =
+        nets.iter().enumerate().flat_map(|(i, n)| n.stems.iter().map(move |s| (*s, i as u32))).collect();
     for i in 0..nets.len() as u32 {
         if nets[i as usize].straight() {
             continue;
@@ -126,9 +149,11 @@ type Ready = BinaryHeap<Reverse<(bool, i32, u32)>>;
 
 fn finish(nets: &mut [Net], i: u32, tracks: &mut Tracks, ready: &mut Ready, stuck: &mut BTreeSet<(bool, i32, u32)>) {
     let net = &mut nets[i as usize];
-    let from = net.detour.unwrap_or(net.row);
-    let low = net.rows[0].min(from);
-    let high = net.rows[net.rows.len() - 1].max(from);
+    let (low, high) = match net.detour {
+        Some(row) => range(&net.rows, row),
+        None => range(&net.stems, net.rows[0]),
+    };
+    let (low, high) = (low.min(net.rows[0]), high.max(net.rows[net.rows.len() - 1]));
     let track = tracks.take(low, high);
     if net.detour.is_some() {
         net.second = track;
@@ -155,10 +180,10 @@ fn release(nets: &mut [Net], then: &[u32], ready: &mut Ready, stuck: &mut BTreeS
 /// The free row nearest to the net's own, towards its targets first.
 fn free_row(net: &Net, used: &mut BTreeSet<i32>) -> i32 {
     let down = !net.wish().0;
-    let mut away = 1;
+    let (own, mut away) = (net.stems[0], 1);
     let row = loop {
-        let near = if down { net.row + away } else { net.row - away };
-        let far = if down { net.row - away } else { net.row + away };
+        let near = if down { own + away } else { own - away };
+        let far = if down { own - away } else { own + away };
         if near >= 0 && !used.contains(&near) {
             break near;
         }
@@ -171,15 +196,12 @@ fn free_row(net: &Net, used: &mut BTreeSet<i32>) -> i32 {
     row
 }
 
-fn collect(lines: &[(u32, i32, i32)], nets: &[Net], tracks: &Tracks, max_tracks: u32, last_row: i32) -> Gap {
+fn collect(net_of: &[u32], nets: &[Net], tracks: &Tracks, max_tracks: u32, last_row: i32) -> Gap {
     let most = max_tracks.max(1);
     let bundled = tracks.most > most;
     let fold = |t: u32| if bundled { (u64::from(t) * u64::from(most) / u64::from(tracks.most)) as u32 } else { t };
-    let mut turns = Vec::with_capacity(lines.len());
-    for (net, chunk) in nets.iter().zip(lines.chunk_by(|a, b| a.0 == b.0)) {
-        let bend = net.detour.map(|row| (row, fold(net.second)));
-        turns.extend(chunk.iter().map(|_| Turn { track: fold(net.first), bend }));
-    }
+    let turn = |net: &Net| Turn { track: fold(net.first), bend: net.detour.map(|row| (row, fold(net.second))) };
+    let turns = net_of.iter().map(|n| turn(&nets[*n as usize])).collect();
     Gap { turns, tracks: tracks.most.min(most), bundled, last_row }
 }
 
