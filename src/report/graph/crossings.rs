@@ -36,27 +36,43 @@ impl Fenwick {
     }
 }
 
-/// Pairs `(a, b)`, `(c, d)` with `a < c` and `b > d`. Sorts its argument.
-pub(crate) fn inversions(pairs: &mut [(u32, u32)], fenwick: &mut Fenwick) -> u64 {
-    pairs.sort_unstable();
-    let Some(most) = pairs.iter().map(|p| p.1).max() else { return 0 };
-    if pairs.len() <= 12 {
-        let crossed = |(i, p): (usize, &(u32, u32))| pairs[i + 1..].iter().filter(|q| q.0 > p.0 && q.1 < p.1).count();
-        return pairs.iter().enumerate().map(|e| crossed(e) as u64).sum();
-    }
-    fenwick.reset(most as usize + 1);
+/// Pairs `(a, b)`, `(c, d)` with `a < c` and `b > d`, by merging. Sorts its argument; `spare` is room to work in.
+pub(crate) fn inversions(pairs: &mut [(u32, u32)], spare: &mut Vec<(u32, u32)>) -> u64 {
     // Equal first places are sorted by the second, so they never count against each other.
-    let mut total = 0;
-    for (seen, p) in pairs.iter().enumerate() {
-        total += seen as u64 - fenwick.up_to(p.1);
-        fenwick.add(p.1, 1);
+    pairs.sort_unstable();
+    spare.clear();
+    spare.extend_from_slice(pairs);
+    let (mut from, mut to): (&mut [(u32, u32)], &mut [(u32, u32)]) = (pairs, spare);
+    let (mut total, mut run) = (0, 1);
+    while run < from.len() {
+        for (a, b) in from.chunks(run * 2).zip(to.chunks_mut(run * 2)) {
+            total += merge(a, run.min(a.len()), b);
+        }
+        std::mem::swap(&mut from, &mut to);
+        run *= 2;
+    }
+    total
+}
+
+/// Merges the two sorted parts of `from` by the second place; returns how often the right part overtakes the left.
+fn merge(from: &[(u32, u32)], middle: usize, to: &mut [(u32, u32)]) -> u64 {
+    let (mut i, mut j, mut total) = (0, middle, 0);
+    for slot in to {
+        if j == from.len() || i < middle && from[i].1 <= from[j].1 {
+            *slot = from[i];
+            i += 1;
+        } else {
+            *slot = from[j];
+            j += 1;
+            total += (middle - i) as u64;
+        }
     }
     total
 }
 
 /// Crossings of the drawn edges, pairs that share an end left out. `place` is each vertex's place in its rank.
 pub(crate) fn count(graph: &Layered, edges: &[(u32, u32)], place: &[u32]) -> u64 {
-    let mut fenwick = Fenwick::default();
+    let mut spare = Vec::new();
     let mut pieces: Vec<(u32, u32, u32)> = Vec::with_capacity(graph.path.len());
     for e in 0..edges.len() {
         pieces.extend(
@@ -71,7 +87,7 @@ pub(crate) fn count(graph: &Layered, edges: &[(u32, u32)], place: &[u32]) -> u64
             (place[segment.u as usize], place[segment.v as usize])
         };
         let mut all: Vec<(u32, u32)> = gap.iter().map(|p| place_of(p.1)).collect();
-        total += inversions(&mut all, &mut fenwick);
+        total += inversions(&mut all, &mut spare);
         for end in [0, 1] {
             let mut by_end: Vec<(u32, u32)> = gap
                 .iter()
@@ -80,7 +96,7 @@ pub(crate) fn count(graph: &Layered, edges: &[(u32, u32)], place: &[u32]) -> u64
             by_end.sort_unstable();
             for related in by_end.chunk_by(|a, b| a.0 == b.0).filter(|c| c.len() > 1) {
                 let mut pairs: Vec<(u32, u32)> = related.iter().map(|p| place_of(p.1)).collect();
-                total -= inversions(&mut pairs, &mut fenwick);
+                total -= inversions(&mut pairs, &mut spare);
             }
         }
     }
@@ -102,7 +118,7 @@ mod tests {
             }
             let slow = pairs.iter().flat_map(|a| pairs.iter().map(move |b| (a, b)));
             let slow = slow.filter(|(a, b)| a.0 < b.0 && a.1 > b.1).count() as u64;
-            assert_eq!(inversions(&mut pairs, &mut Fenwick::default()), slow);
+            assert_eq!(inversions(&mut pairs, &mut Vec::new()), slow);
         }
     }
 }

@@ -72,6 +72,9 @@ pub struct Layout {
     pub crossings: u64,
     /// Gaps in which lines of different sources had to share tracks.
     pub bundled_gaps: u32,
+    /// Edges left undrawn, the longest ones, because passing every rank would take more room than there is
+    /// (only in graphs far beyond what anybody could look at).
+    pub undrawn_edges: u32,
     pub(crate) graph: Layered,
     pub(crate) edge_count: usize,
     /// Whether an edge is drawn from its target to its source (only where the input had a cycle).
@@ -180,7 +183,7 @@ impl Layout {
         path.iter().skip(1).map(|s| self.cross[self.graph.segments[*s as usize].u as usize])
     }
 
-    /// The polyline of an edge, from the border of its source to that of its target. Empty for a self loop.
+    /// The polyline of an edge, from the border of its source to that of its target. Empty for a self loop and for an undrawn edge.
     #[must_use]
     pub fn points(&self, edge: usize) -> Vec<Point> {
         let mut points: Vec<Point> = Vec::new();

@@ -36,11 +36,19 @@ pub(crate) enum Sharing {
     Apart,
     /// Edges of one source share one until each leaves for its target.
     BySource,
+    /// Edges to one target share one from where each joins.
+    ByTarget,
 }
 
 impl Layered {
     /// Cuts the edges into segments.
     pub(crate) fn new(node_rank: &[u32], edges: &[(u32, u32)], sharing: Sharing) -> Self {
+        if sharing == Sharing::ByTarget {
+            let last = node_rank.iter().copied().max().unwrap_or(0);
+            let mirrored: Vec<u32> = node_rank.iter().map(|r| last - r).collect();
+            let back: Vec<(u32, u32)> = edges.iter().map(|(u, v)| (*v, *u)).collect();
+            return Self::new(&mirrored, &back, Sharing::BySource).mirrored(last);
+        }
         let mut build = Builder { rank: node_rank.to_vec(), links: Vec::new(), start: vec![0], path: Vec::new() };
         let bound = node_rank.len();
         let mut routes: Vec<Vec<u32>> = vec![Vec::new(); edges.len()];
@@ -55,6 +63,17 @@ impl Layered {
             build.start.push(build.path.len() as u32);
         }
         build.finish(bound)
+    }
+
+    /// The same graph with its flow turned round.
+    fn mirrored(self, last: u32) -> Self {
+        let rank = self.rank.iter().map(|r| last - r).collect();
+        let links = self.segments.iter().map(|s| (s.v, s.u)).collect();
+        let mut path = self.path;
+        for ends in self.path_start.windows(2) {
+            path[ends[0] as usize..ends[1] as usize].reverse();
+        }
+        Builder { rank, links, start: self.path_start, path }.finish(self.nodes)
     }
 
     /// The path of an edge as segment indices; empty for a self loop.

@@ -48,7 +48,10 @@ use drawing::SegmentEdges;
 use layered::{Layered, Sharing};
 
 /// Up to so many passing places every edge keeps its own while crossings are reduced.
-const APART_MOST: u64 = 12_000;
+const APART_MOST: u64 = 40_000;
+
+/// Up to so many ranks may be passed by all edges together; longer edges are left out beyond that.
+const PASSING_MOST: u64 = 12_000_000;
 
 /// Lays a graph out.
 #[must_use]
@@ -58,23 +61,20 @@ pub fn layout(input: &GraphInput, options: &LayoutOptions) -> Layout {
     let edges: Vec<(u32, u32)> =
         input.edges.iter().map(|(u, v)| if bound(*u) && bound(*v) { (*u, *v) } else { (0, 0) }).collect();
     let ranking = rank::assign(nodes, &edges, options.effort / 2);
-    let passing: u64 = ranking
-        .edges
-        .iter()
-        .map(|(u, v)| u64::from(ranking.rank[*v as usize].saturating_sub(ranking.rank[*u as usize] + 1)))
-        .sum();
-    let sharing = if passing <= APART_MOST { Sharing::Apart } else { Sharing::BySource };
-    let mut graph = Layered::new(&ranking.rank, &ranking.edges, sharing);
+    let (laid, undrawn_edges) = affordable(&ranking);
+    let sharing = sharing(&ranking.rank, &laid);
+    let mut graph = Layered::new(&ranking.rank, &laid, sharing);
     let mut order = order::order(&graph, options.effort);
     if sharing == Sharing::Apart {
         (graph, order) = graph.bundle(&order);
     }
     let place = layered::places(graph.rank.len(), &order);
-    let crossings = crossings::count(&graph, &ranking.edges, &place);
+    let crossings = crossings::count(&graph, &laid, &place);
     let turned = edges.iter().zip(&ranking.edges).map(|(a, b)| a != b).collect();
     let mut drawn = Layout {
         direction: options.direction,
         crossings,
+        undrawn_edges,
         edge_count: edges.len(),
         turned,
         edges_of: SegmentEdges::new(&graph),
@@ -87,6 +87,43 @@ pub fn layout(input: &GraphInput, options: &LayoutOptions) -> Layout {
     drawn.index = index::Index::new(&drawn, &ranking.edges);
     drawn.reach = input.nodes.iter().map(|n| n.w.max(n.h) as i32).max().unwrap_or(1);
     drawn
+}
+
+/// The edges that can be drawn, the others as self loops, and how many these are.
+fn affordable(ranking: &rank::Ranking) -> (Vec<(u32, u32)>, u32) {
+    let mut laid = ranking.edges.clone();
+    let span = |(u, v): (u32, u32)| u64::from(ranking.rank[v as usize].saturating_sub(ranking.rank[u as usize]));
+    if laid.iter().map(|e| span(*e)).sum::<u64>() <= PASSING_MOST {
+        return (laid, 0);
+    }
+    let mut by_span: Vec<u32> = (0..laid.len() as u32).collect();
+    by_span.sort_by_key(|e| (span(laid[*e as usize]), *e));
+    let (mut sum, mut undrawn) = (0, 0);
+    for e in by_span {
+        sum += span(laid[e as usize]);
+        if sum > PASSING_MOST {
+            laid[e as usize].1 = laid[e as usize].0;
+            undrawn += 1;
+        }
+    }
+    (laid, undrawn)
+}
+
+/// Every edge apart where that is little work, else the kind of sharing that takes fewer vertices.
+fn sharing(rank: &[u32], edges: &[(u32, u32)]) -> Sharing {
+    let span = |(u, v): &(u32, u32)| u64::from(rank[*v as usize].saturating_sub(rank[*u as usize] + 1));
+    if edges.iter().map(span).sum::<u64>() <= APART_MOST {
+        return Sharing::Apart;
+    }
+    let trunks = |end: fn(&(u32, u32)) -> u32| {
+        let mut longest = vec![0; rank.len()];
+        for e in edges {
+            let most = &mut longest[end(e) as usize];
+            *most = span(e).max(*most);
+        }
+        longest.iter().sum::<u64>()
+    };
+    if trunks(|e| e.0) <= 4 * trunks(|e| e.1) { Sharing::BySource } else { Sharing::ByTarget }
 }
 
 /// Coordinates: across by `place`, along by the width of ranks and the tracks between them.

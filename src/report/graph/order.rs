@@ -119,7 +119,7 @@ const WALKS: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (f
 impl Part<'_> {
     fn best(&mut self, members: &[u32], depth: usize, budget: u64) -> Rows {
         let mut starts: Vec<(u64, Rows)> = Vec::new();
-        for (from_sources, deep) in WALKS {
+        'walks: for (from_sources, deep) in WALKS {
             for measure in [Measure::Mean, Measure::Median] {
                 let rows = self.walk(members, depth, from_sources, deep);
                 let found = self.sweep(rows, Sweep { measure, switch: false, most: 12 }, budget / 3);
@@ -128,7 +128,7 @@ impl Part<'_> {
                 }
                 starts.push(found);
                 if self.work >= budget / 3 {
-                    break;
+                    break 'walks;
                 }
             }
         }

@@ -30,6 +30,9 @@ pub(crate) struct Gap {
     pub last_row: i32,
 }
 
+/// In a gap of more nets than this, circles of demands are not untangled.
+const DETOURS_MOST: usize = 2_000;
+
 /// Lines that share a track: of one source, or to one target.
 #[derive(Default)]
 struct Net {
@@ -84,6 +87,13 @@ pub(crate) fn gap(lines: &[(u32, i32, i32)], max_tracks: u32) -> Gap {
         if let Some(Reverse((_, _, i))) = ready.pop() {
             finish(&mut nets, i, &mut tracks, &mut ready, &mut stuck);
         } else if let Some((up, row, i)) = stuck.first().copied() {
+            if nets.len() > DETOURS_MOST {
+                // Nobody could follow lines in such a gap; it only has to end.
+                stuck.remove(&(up, row, i));
+                nets[i as usize].waits = u32::MAX;
+                finish(&mut nets, i, &mut tracks, &mut ready, &mut stuck);
+                continue;
+            }
             // Its stem turns now into a free row; the branches wait for their turn.
             let row_free = free_row(&nets[i as usize], &mut used);
             let net = &mut nets[i as usize];
@@ -167,6 +177,9 @@ fn finish(nets: &mut [Net], i: u32, tracks: &mut Tracks, ready: &mut Ready, stuc
 fn release(nets: &mut [Net], then: &[u32], ready: &mut Ready, stuck: &mut BTreeSet<(bool, i32, u32)>) {
     for w in then {
         let net = &mut nets[*w as usize];
+        if net.waits == u32::MAX {
+            continue;
+        }
         net.waits -= 1;
         if net.waits == 0 {
             let (up, row) = net.wish();
