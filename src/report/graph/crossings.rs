@@ -42,7 +42,7 @@ pub(crate) fn inversions(pairs: &mut [(u32, u32)], spare: &mut Vec<(u32, u32)>) 
     pairs.sort_unstable();
     spare.clear();
     spare.extend_from_slice(pairs);
-    let (mut from, mut to): (&mut [(u32, u32)], &mut [(u32, u32)]) = (pairs, spare);
+    let (mut from, mut to) = (pairs, spare.as_mut_slice());
     let (mut total, mut run) = (0, 1);
     while run < from.len() {
         for (a, b) in from.chunks(run * 2).zip(to.chunks_mut(run * 2)) {

@@ -60,6 +60,6 @@ pub struct LayoutOptions {
 
 impl Default for LayoutOptions {
     fn default() -> Self {
-        Self { direction: Direction::LeftToRight, node_gap: 1, max_tracks: 24, effort: 60_000_000 }
+        Self { direction: Direction::LeftToRight, node_gap: 1, max_tracks: 24, effort: 160_000_000 }
     }
 }

@@ -133,10 +133,14 @@ impl Part<'_> {
             }
         }
         starts.sort_by_key(|s| s.0);
+        starts.truncate(4);
+        for (i, (from_sources, deep)) in WALKS.into_iter().enumerate() {
+            let at = (2 * i + 1).min(starts.len());
+            starts.insert(at, (u64::MAX, self.walk(members, depth, from_sources, deep)));
+        }
         let mut best = (u64::MAX, Vec::new());
-        for (i, (_, rows)) in starts.into_iter().enumerate() {
-            let measure = if i % 2 == 0 { Measure::Median } else { Measure::Mean };
-            let found = self.sweep(rows, Sweep { measure, switch: true, most: 24 }, budget / 3 * 2);
+        for (_, rows) in starts {
+            let found = self.sweep(rows, Sweep { measure: Measure::Median, switch: true, most: 24 }, budget / 3 * 2);
             if found.0 < best.0 {
                 best = found;
             }
@@ -278,7 +282,7 @@ impl Part<'_> {
     /// Seeded restarts: shake the best order, improve it, keep what is not worse.
     fn search(&mut self, mut best: (u64, Rows), budget: u64) -> Rows {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-        let mut fruitless = 0;
+        let (mut fruitless, mut round) = (0, 0);
         while best.0 > 0 && self.work < budget && fruitless < 40 {
             let mut rows = best.1.clone();
             let strength = 1 + fruitless % 4;
@@ -292,9 +296,14 @@ impl Part<'_> {
                     }
                 }
             }
-            let measure = if fruitless % 2 == 0 { Measure::Median } else { Measure::Mean };
-            let found = self.sweep(rows, Sweep { measure, switch: true, most: 8 }, budget);
-            let found = if found.0 < best.0 + best.0 / 10 { self.polish(found, budget) } else { found };
+            // By turns: settle by moving single vertices only, or sweep first.
+            let found = if round % 4 == 3 {
+                self.polish((u64::MAX, rows), budget)
+            } else {
+                let found = self.sweep(rows, Sweep { measure: Measure::Median, switch: true, most: 8 }, budget);
+                if found.0 < best.0 + best.0 / 10 { self.polish(found, budget) } else { found }
+            };
+            round += 1;
             fruitless = if found.0 < best.0 { 0 } else { fruitless + 1 };
             if found.0 <= best.0 {
                 best = found;

@@ -85,7 +85,7 @@ const LEFT: usize = 3;
 struct Mark {
     /// Weight towards up, right, down, left: 0 none, 1 light, 2 heavy.
     side: [u8; 4],
-    /// Whether a line ends or turns here, so that lines that meet here belong together.
+    /// Whether a line turns here, so that lines that meet here belong together.
     joint: bool,
     whole: bool,
     arrow: bool,
@@ -138,11 +138,18 @@ impl Canvas {
         for pair in points.windows(2) {
             self.line(pair[0], pair[1], look);
         }
-        self.edge_sides(&points, (!layout.graph.is_dummy(s.u), target), layout.direction, look);
-        if target && styles.arrows {
-            if let Some(mark) = self.at(points[count - 1]) {
-                mark.arrow = true;
+        // Only turns are joints: a line that merely begins beside its box may still be crossed there.
+        for corner in &points[1..count - 1] {
+            if let Some(mark) = self.at(*corner) {
+                mark.joint = true;
             }
+        }
+        self.edge_sides(&points, (!layout.graph.is_dummy(s.u), target), layout.direction, look);
+        if target
+            && styles.arrows
+            && let Some(mark) = self.at(points[count - 1])
+        {
+            mark.arrow = true;
         }
     }
 
@@ -190,7 +197,6 @@ impl Canvas {
                 if i < high {
                     mark.reach(ahead, look);
                 }
-                mark.joint |= i == low || i == high;
             }
         }
     }
@@ -270,3 +276,53 @@ const GLYPHS: [char; 81] = [
     '╵', '╯', '┙', '│', '┤', '┥', '╽', '┧', '┪', '╰', '┴', '┵', '├', '┼', '┽', '┟', '╁', '╅', '┕', '┶', '┷', '┝', '┾', '┿', '┢', '╆', '╈',
     '╹', '┚', '┛', '╿', '┦', '┩', '┃', '┨', '┫', '┖', '┸', '┹', '┞', '╀', '╃', '┠', '╂', '╉', '┗', '┺', '┻', '┡', '╄', '╇', '┣', '╊', '╋',
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{GraphInput, GraphNode, LayoutOptions, layout};
+    use super::*;
+
+    fn picture(edges: &[(u32, u32)], nodes: usize, direction: Direction, styles: &EdgeStyles<'_>) -> Vec<String> {
+        let nodes = (0..nodes).map(|i| GraphNode::new(&i.to_string(), 1, 1)).collect();
+        let input = GraphInput { nodes, edges: edges.to_vec() };
+        let drawn = layout(&input, &LayoutOptions { direction, ..LayoutOptions::default() });
+        let mut rows = vec![vec![' '; drawn.width as usize]; drawn.height as usize];
+        for cell in paint(&drawn, Area { x: 0, y: 0, w: drawn.width, h: drawn.height }, styles) {
+            rows[cell.at.y as usize][cell.at.x as usize] = cell.glyph;
+        }
+        for (i, n) in drawn.nodes.iter().enumerate() {
+            rows[n.area.y as usize][n.area.x as usize] = (b'0' + i as u8) as char;
+        }
+        rows.into_iter().map(|r| r.into_iter().collect::<String>().trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_weight_has_its_character() {
+        assert_eq!(GLYPHS.iter().collect::<std::collections::BTreeSet<_>>().len(), 81);
+        let mark = |side| Mark { side, joint: true, whole: true, ..Mark::default() }.glyph();
+        assert_eq!([mark([1, 2, 1, 2]), mark([2, 1, 2, 0]), mark([0, 2, 2, 0])], ['┿', '┠', '┏']);
+    }
+
+    #[test]
+    fn lines_that_only_cross_do_not_join() {
+        let mark = |joint| Mark { side: [1; 4], joint, whole: true, ..Mark::default() };
+        assert_eq!((mark(false).glyph(), mark(true).glyph()), ('│', '┼'));
+        assert_eq!((mark(false).ascii(), mark(true).ascii()), ('|', '+'));
+    }
+
+    #[test]
+    fn downwards_the_same_graph_reads_from_top_to_bottom() {
+        let styles = EdgeStyles { arrows: true, ..EdgeStyles::default() };
+        let rows = picture(&[(0, 1), (0, 2)], 3, Direction::TopToBottom, &styles);
+        assert_eq!(rows, [" 0", "╭┴╮", "▼ ▼", "1 2"]);
+    }
+
+    #[test]
+    fn the_critical_branch_is_heavy_and_a_fallback_dashed() {
+        let emphasis = [Emphasis::Critical, Emphasis::Normal];
+        let dashed = [false, true];
+        let styles = EdgeStyles { emphasis: &emphasis, dashed: &dashed, ..EdgeStyles::default() };
+        let rows = picture(&[(0, 1), (0, 2)], 3, Direction::LeftToRight, &styles);
+        assert_eq!(rows, ["  ┏━1", "0━┩", "  ╰┄2"]);
+    }
+}

@@ -72,6 +72,7 @@ pub(crate) fn gap(lines: &[(u32, i32, i32)], max_tracks: u32) -> Gap {
     let (mut nets, net_of) = nets(lines);
     demands(&mut nets);
     let mut used: BTreeSet<i32> = lines.iter().flat_map(|l| [l.1, l.2]).collect();
+    let mut tangled = false;
     let mut tracks = Tracks::new(lines);
     let mut ready: BinaryHeap<Reverse<(bool, i32, u32)>> = BinaryHeap::new();
     let mut stuck: BTreeSet<(bool, i32, u32)> = BTreeSet::new();
@@ -91,6 +92,7 @@ pub(crate) fn gap(lines: &[(u32, i32, i32)], max_tracks: u32) -> Gap {
                 // Nobody could follow lines in such a gap; it only has to end.
                 stuck.remove(&(up, row, i));
                 nets[i as usize].waits = u32::MAX;
+                tangled = true;
                 finish(&mut nets, i, &mut tracks, &mut ready, &mut stuck);
                 continue;
             }
@@ -110,7 +112,9 @@ pub(crate) fn gap(lines: &[(u32, i32, i32)], max_tracks: u32) -> Gap {
             break;
         }
     }
-    collect(&net_of, &nets, &tracks, max_tracks, used.last().copied().unwrap_or(0))
+    let mut gap = collect(&net_of, &nets, &tracks, max_tracks, used.last().copied().unwrap_or(0));
+    gap.bundled |= tangled;
+    gap
 }
 
 /// The nets of the lines, and the net of every line.

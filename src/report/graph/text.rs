@@ -201,7 +201,58 @@ mod tests {
     #[test]
     fn a_diamond_is_drawn_with_frames_and_joints() {
         let input = graph(&["a", "b", "c", "d"], &[(0, 1), (0, 2), (1, 3), (2, 3)]);
-        println!("{}", drawn(&input, false));
-        println!("{}", drawn(&input, true));
+        let expected = "        \
+        ╭───╮
+╭───╮ ╭▶│ b │─╮ ╭───╮
+│ a │─┤ ╰───╯ ├▶│ d │
+╰───╯ │ ╭───╮ │ ╰───╯
+      ╰▶│ c │─╯
+        ╰───╯
+";
+        assert_eq!(drawn(&input, false), expected);
+        let expected = "        \
+        +---+
++---+ +>| b |-+ +---+
+| a |-+ +---+ +>| d |
++---+ | +---+ | +---+
+      +>| c |-+
+        +---+
+";
+        assert_eq!(drawn(&input, true), expected);
+    }
+
+    #[test]
+    fn nothing_and_one_node_are_drawn_too() {
+        assert_eq!(drawn(&graph(&[], &[]), false), "");
+        assert_eq!(drawn(&graph(&["only"], &[]), false), "╭──────╮\n│ only │\n╰──────╯\n");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_asked_and_wide_glyphs_keep_the_frame_square() {
+        let ids: Vec<String> = (0..9).map(|i| format!("\u{6b65}\u{9aa4}_with_a_long_name_{i}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let input = graph(&ids, &[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 8)]);
+        for width in [1000, 100, 60, 30, 12, 5] {
+            let picture = text(&input, &TextOptions { width: Some(width), ..TextOptions::default() });
+            assert!(picture.lines().all(|l| l.width() <= width as usize), "{width}:\n{picture}");
+        }
+        let row = drawn(&graph(&["\u{6b65}"], &[]), false);
+        assert_eq!(row, "╭────╮\n│ \u{6b65} │\n╰────╯\n");
+    }
+
+    #[test]
+    fn a_hostile_label_cannot_reach_the_terminal() {
+        let picture = drawn(&graph(&["a\u{1b}[2Jb\nc"], &[]), false);
+        assert!(picture.chars().all(|c| c == '\n' || !c.is_control()), "{picture:?}");
+    }
+
+    #[test]
+    fn folding_draws_one_box_for_many() {
+        let mut input = graph(&["s", "w1", "w2", "w3", "t"], &[(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)]);
+        for i in 1..4 {
+            input.nodes[i].kind = "work".to_owned();
+        }
+        let picture = text(&input, &TextOptions { collapse: true, ..TextOptions::default() });
+        assert_eq!(picture.lines().nth(1), Some("│ s │──▶│ work ×3 │──▶│ t │"));
     }
 }
