@@ -2,8 +2,8 @@
 //! whose neighbours play the same parts (colour refinement); as a last resort all of one kind at one depth.
 //! Folded graphs have no cycle: a class stands at one depth, and a group that would close a cycle stays open.
 
+use super::incidence::Incidence;
 use super::input::{GraphInput, GraphNode};
-use super::rank::Incidence;
 use std::collections::BTreeMap;
 
 /// A folded graph and who is in each of its nodes.

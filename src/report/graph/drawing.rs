@@ -1,10 +1,10 @@
 //! The finished layout: where every box stands and how every edge runs, in cells, with the origin top left.
 //! Lines are kept as segments between ranks; whole polylines are put together when asked for.
 
+use super::incidence::Incidence;
 use super::index::Index;
 use super::input::Direction;
 use super::layered::Layered;
-use super::rank::Incidence;
 use super::route::Turn;
 
 /// A cell.

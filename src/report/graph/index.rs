@@ -1,7 +1,6 @@
 //! Sorted views of a finished layout, so that painting and moving about cost only what they touch.
 
-use super::drawing::Layout;
-use super::rank::Incidence;
+use super::incidence::Incidence;
 
 /// What lets painting touch only what can be seen: per gap, segments sorted by the row they begin in. And who
 /// is joined to whom, for moving about.
@@ -51,14 +50,16 @@ struct Reach {
 }
 
 impl Index {
-    /// Sorts what a finished layout holds. `edges` as laid out.
-    pub(crate) fn new(layout: &Layout, edges: &[(u32, u32)]) -> Self {
-        let mut gaps: Vec<Vec<Reach>> = vec![Vec::new(); layout.order.len()];
-        for (i, s) in layout.graph.segments.iter().enumerate() {
-            let (corners, count) = layout.corners(i as u32);
-            let rows = corners[..count].iter().map(|c| c.1);
-            let (low, high) = rows.fold((i32::MAX, i32::MIN), |(a, b), r| (a.min(r), b.max(r)));
-            gaps[layout.graph.rank[s.u as usize] as usize].push(Reach { low, high, furthest: high, segment: i as u32 });
+    /// Sorts what a finished layout holds: for every segment, in order, the gap it lies in and its lowest and highest row.
+    pub(crate) fn new(
+        gaps: usize,
+        nodes: usize,
+        edges: &[(u32, u32)],
+        reaches: impl Iterator<Item = (usize, i32, i32)>,
+    ) -> Self {
+        let mut gaps: Vec<Vec<Reach>> = vec![Vec::new(); gaps];
+        for (segment, (gap, low, high)) in reaches.enumerate() {
+            gaps[gap].push(Reach { low, high, furthest: high, segment: segment as u32 });
         }
         for gap in &mut gaps {
             gap.sort_by_key(|r| (r.low, r.segment));
@@ -68,7 +69,6 @@ impl Index {
                 reach.furthest = furthest;
             }
         }
-        let nodes = layout.nodes.len();
         Self { gaps, sources: Neighbours::new(nodes, edges, false), targets: Neighbours::new(nodes, edges, true) }
     }
 

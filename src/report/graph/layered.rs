@@ -1,7 +1,7 @@
 //! The graph as ordering, placing and routing see it: every edge cut into segments between neighbouring ranks.
 //! Where an edge passes a rank it has a vertex of its own (a dummy), or shares one with edges of the same source.
 
-use super::rank::Incidence;
+use super::incidence::Incidence;
 
 /// A piece of one or more edges between two neighbouring ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod collapse;
 mod crossings;
 mod dot;
 mod drawing;
+mod incidence;
 mod index;
 mod input;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod paint;
 mod place;
 mod rank;
 mod route;
+mod side;
 mod sift;
 mod simplex;
 mod text;
@@ -84,7 +86,13 @@ pub fn layout(input: &GraphInput, options: &LayoutOptions) -> Layout {
         ..Layout::default()
     };
     geometry(input, options, &mut drawn);
-    drawn.index = index::Index::new(&drawn, &ranking.edges);
+    let reaches = drawn.graph.segments.iter().enumerate().map(|(at, segment)| {
+        let (corners, count) = drawn.corners(at as u32);
+        let rows = corners[..count].iter().map(|corner| corner.1);
+        let (low, high) = rows.fold((i32::MAX, i32::MIN), |(low, high), row| (low.min(row), high.max(row)));
+        (drawn.graph.rank[segment.u as usize] as usize, low, high)
+    });
+    drawn.index = index::Index::new(drawn.order.len(), drawn.nodes.len(), &ranking.edges, reaches);
     drawn.reach = input.nodes.iter().map(|n| n.w.max(n.h) as i32).max().unwrap_or(1);
     drawn
 }

@@ -2,8 +2,8 @@
 //! (which avoids the shifting step of the paper and its known error), then the mean of the middle two.
 //! Long edges come out straight, boxes never overlap, and order is kept.
 
+use super::incidence::Incidence;
 use super::layered::{Layered, Segment};
-use super::rank::Incidence;
 
 /// What placing needs to know besides the graph.
 pub(crate) struct Extents<'a> {

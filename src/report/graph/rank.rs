@@ -1,6 +1,7 @@
 //! Ranks: which column (or row) each node stands in, so that every edge points forward and edges stay short.
 //! Longest path gives a first answer; network simplex (`simplex`) makes the sum of spans least.
 
+use super::incidence::Incidence;
 use super::simplex;
 
 /// Every edge in the direction it is laid out, and the rank of every node.
@@ -95,38 +96,6 @@ fn balance(rank: &mut [i32], edges: &[(u32, u32)]) {
         crowd[rank[v] as usize] -= 1;
         crowd[best as usize] += 1;
         rank[v] = best;
-    }
-}
-
-/// Which edges touch a node: one flat list and where each node's part begins.
-pub(crate) struct Incidence {
-    start: Vec<u32>,
-    items: Vec<u32>,
-}
-
-impl Incidence {
-    /// Groups edge indices by the end that `end` picks.
-    pub(crate) fn new(nodes: usize, edges: &[(u32, u32)], end: impl Fn(&(u32, u32)) -> u32) -> Self {
-        let mut start = vec![0u32; nodes + 1];
-        for e in edges {
-            start[end(e) as usize + 1] += 1;
-        }
-        for i in 0..nodes {
-            start[i + 1] += start[i];
-        }
-        let mut fill = start.clone();
-        let mut items = vec![0u32; edges.len()];
-        for (i, e) in edges.iter().enumerate() {
-            let slot = &mut fill[end(e) as usize];
-            items[*slot as usize] = i as u32;
-            *slot += 1;
-        }
-        Self { start, items }
-    }
-
-    /// The edges at a node, in the order of the list.
-    pub(crate) fn of(&self, node: usize) -> &[u32] {
-        &self.items[self.start[node] as usize..self.start[node + 1] as usize]
     }
 }
 

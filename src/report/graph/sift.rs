@@ -1,7 +1,7 @@
 //! One rank under local search: exchanging neighbours, and sifting a vertex to its best place, both against the two
 //! ranks beside it at once. Places of the neighbours are read once, because only this rank moves.
 
-use super::order::Side;
+use super::side::Side;
 
 /// A rank and where its neighbours stand.
 pub(crate) struct Row {

@@ -2,7 +2,7 @@
 //! value of a tree edge is the sum of (out-degree − in-degree) over the subtree below it, so no cut value has to be
 //! derived from others and membership is a walk, not a numbering. Work is bounded; what is reached then is feasible.
 
-use super::rank::Incidence;
+use super::incidence::Incidence;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
