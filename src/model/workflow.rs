@@ -62,9 +62,11 @@ impl Workflow {
             let capability = builtin.capability();
             let wanted = builtin == Builtin::Process
                 || self.steps.iter().any(|step| step.asks_for() == capability || step.asks_for() == builtin.agent_id())
-                || self.steps.iter().flat_map(|step| &step.fallback).any(
-                    |fallback| matches!(fallback, super::step::Fallback::Capability(name) if &**name == capability),
-                );
+                || self.steps.iter().flat_map(|step| &step.fallback).any(|fallback| match fallback {
+                    super::step::Fallback::Capability(name) => &**name == capability,
+                    super::step::Fallback::Agent(name) => &**name == builtin.agent_id(),
+                    super::step::Fallback::Value(_) => false,
+                });
             let offered = self.agents.iter().any(|a| a.capabilities.iter().any(|c| &**c == capability));
             if wanted && !offered {
                 self.agents.push(Agent {

@@ -1,1 +1,181 @@
 //! Text to workflow: reads YAML and JSON, reports every fault with its place.
+//!
+//! ```text
+//!   text ──yaml, json──▶ tree ──walk (keys, tables)──▶ faults ─▶ diagnostics
+//!                          └────build──▶ draft ──check, cycle, flow──▶ Workflow, if nothing refuses it
+//! ```
+//!
+//! Reading files is the caller's: [`LIMITS`] says how much to read at most. The tables that the walker goes by also make
+//! the JSON Schema ([`schema`]), so that neither can know a key that the other does not.
+
+mod agent_tables;
+mod build;
+mod build_agent;
+mod build_step;
+mod check;
+mod cycle;
+pub mod data;
+pub mod diagnostic;
+mod faults;
+mod flow;
+mod json;
+mod keys;
+mod scalar;
+mod schema;
+pub mod source;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod units;
+mod walk;
+mod words;
+mod yaml;
+
+use crate::model::agent::Agent;
+use crate::model::mapping::Path;
+use crate::model::policy::Mode;
+use crate::model::workflow::Workflow;
+pub use diagnostic::{Code, Diagnostic, Severity, render_all};
+use faults::Faults;
+pub use schema::schema;
+use serde_json::{Map, Value};
+pub use source::{LIMITS, Source};
+use tree::{Kind, Node};
+
+/// What comes from outside the file.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether every capability and agent has to be there; a command that only draws asks for none.
+    pub agents_needed: bool,
+    /// Agents of `--agents`: added to those of the file; one with the same id takes the file's place.
+    pub agents: Vec<Agent>,
+    /// Data of `--data`, laid over the file's member by member.
+    pub data: Option<Map<String, Value>>,
+    /// Values of `--set`, over both.
+    pub set: Vec<(Path, Value)>,
+    /// The order of work, and where it was said, if not by the file.
+    pub mode: Option<(Mode, String)>,
+    /// The most attempts at once, if not by the file.
+    pub max_parallel: Option<u32>,
+    /// The folder that relative folders of the file start from.
+    pub folder: Option<String>,
+    /// Slots of the built-in process agent.
+    pub cores: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            agents_needed: true,
+            agents: Vec::new(),
+            data: None,
+            set: Vec::new(),
+            mode: None,
+            max_parallel: None,
+            folder: None,
+            cores: 1,
+        }
+    }
+}
+
+/// What came of reading a file.
+#[derive(Clone, Debug)]
+pub struct Outcome<T> {
+    /// What was read, if nothing refuses the file.
+    pub value: Option<T>,
+    /// Everything there is to say about it, in the order of the file, at most [`LIMITS`]`.diagnostics`.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl<T> Outcome<T> {
+    fn new(value: Option<T>, faults: Faults<'_>) -> Self {
+        let value = if faults.any_error() { None } else { value };
+        let (diagnostics, more) = faults.finish();
+        Self { value, diagnostics, more }
+    }
+    /// The diagnostics for people, one line break behind each.
+    #[must_use]
+    pub fn render(&self) -> String {
+        render_all(&self.diagnostics, self.more)
+    }
+}
+
+/// Reads a workflow file.
+#[must_use]
+pub fn read(source: &Source, options: &Options) -> Outcome<Workflow> {
+    let mut faults = Faults::new(source);
+    let workflow = data::tree(source, &mut faults).and_then(|root| workflow(source, &root, options, &mut faults));
+    Outcome::new(workflow, faults)
+}
+
+fn workflow(source: &Source, root: &Node, options: &Options, faults: &mut Faults<'_>) -> Option<Workflow> {
+    if !is_map(root, "a workflow", faults) {
+        return None;
+    }
+    walk::table(&tables::WORKFLOW, root, root.span, faults);
+    let mut draft = build::workflow(root, &source.stem(), faults);
+    data::lay_over(&mut draft.workflow.data, options.data.as_ref(), &options.set);
+    draft.workflow.folder.clone_from(&options.folder);
+    if let Some((mode, said_by)) = &options.mode {
+        draft.workflow.mode = *mode;
+        draft.workflow.mode_source.clone_from(said_by);
+    }
+    if options.max_parallel.is_some() {
+        draft.workflow.limits.max_parallel = options.max_parallel;
+    }
+    check::finish(draft, &options.agents, options.agents_needed, options.cores, faults)
+}
+
+/// Reads the file of `--agents`: a map with `agents`.
+#[must_use]
+pub fn read_agents(source: &Source) -> Outcome<Vec<Agent>> {
+    let mut faults = Faults::new(source);
+    let root = data::tree(source, &mut faults).filter(|root| is_map(root, "an agents file", &mut faults));
+    let agents = root.map(|root| {
+        walk::table(&agent_tables::AGENTS_FILE, &root, root.span, &mut faults);
+        let fields = walk::Fields::of(&agent_tables::AGENTS_FILE, &root);
+        let drafts = fields.get("agents").map(|node| build_agent::agents(node, &mut faults)).unwrap_or_default();
+        drafts.into_iter().filter_map(|draft| draft.agent).collect()
+    });
+    Outcome::new(agents, faults)
+}
+
+/// Reads the file of `--data`: a map.
+#[must_use]
+pub fn read_data(source: &Source) -> Outcome<Map<String, Value>> {
+    let mut faults = Faults::new(source);
+    let data = data::document(source, &mut faults);
+    Outcome::new(data, faults)
+}
+
+/// Makes a source of the bytes of a file.
+///
+/// # Errors
+/// A diagnostic if there are too many of them, or if they are not UTF-8.
+pub fn source_from_bytes(name: &str, bytes: Vec<u8>) -> Result<Source, Box<Diagnostic>> {
+    if bytes.len() > LIMITS.bytes {
+        let message = format!("the file has more than {} MB", LIMITS.bytes >> 20);
+        return Err(Box::new(Diagnostic::whole_file(name, Code::TooLarge, message)));
+    }
+    String::from_utf8(bytes).map(|text| Source::new(name, text)).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+        let mut diagnostic = Diagnostic::whole_file(name, Code::Encoding, "the file is not UTF-8 from here on");
+        diagnostic.line = before.matches('\n').count() + 1;
+        diagnostic.column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        diagnostic.expected = Some("text in UTF-8".to_owned());
+        Box::new(diagnostic)
+    })
+}
+
+fn is_map(root: &Node, what: &str, faults: &mut Faults<'_>) -> bool {
+    if let Kind::Map(_) = root.kind {
+        return true;
+    }
+    let message = format!("{what} has to be a map, found {}", root.type_word());
+    faults.error(root.span, Code::WrongType, message).expected("a map of keys and values");
+    false
+}

@@ -1,0 +1,117 @@
+//! From a checked tree to a draft: the nouns of `model`, with needs still by name and places kept for later checks.
+//!
+//! Everything here takes what is well-formed and passes over what is not: the walker has reported it. What only shows
+//! when several keys are seen together is reported here.
+
+use crate::model::policy::{Limits, Mode, Recovery, Success};
+use crate::model::workflow::Workflow;
+use crate::spec::build_agent::{DraftAgent, agents, env};
+use crate::spec::build_step::{DraftStep, step};
+use crate::spec::diagnostic::Code;
+use crate::spec::faults::Faults;
+use crate::spec::source::{LIMITS, Span};
+use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, STEP, STEP_IN_MAP, SUCCESS, WORKFLOW};
+use crate::spec::tree::{Kind, Node};
+use crate::spec::units::share;
+use crate::spec::walk::{Fields, count, duration_of};
+use crate::spec::words::quote;
+use serde_json::Value;
+
+/// A workflow on its way: `workflow` has neither steps nor agents yet.
+pub(crate) struct Draft {
+    pub(crate) workflow: Workflow,
+    pub(crate) steps: Vec<DraftStep>,
+    pub(crate) agents: Vec<DraftAgent>,
+    /// Names in `limits.capability`, with their places.
+    pub(crate) limited: Vec<Span>,
+}
+
+/// Builds a draft from the root of a workflow file. `stem` is its id if it names none.
+pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draft {
+    let fields = Fields::of(&WORKFLOW, root);
+    let text = |name: &str| fields.get(name).and_then(Node::text);
+    let (limits, limited) = fields.get("limits").map(limits).unwrap_or_default();
+    let (mode, mode_source) = match text("mode") {
+        Some("sequential") => (Mode::Sequential, "the file"),
+        Some(_) => (Mode::Parallel, "the file"),
+        None => (Mode::Parallel, "the default"),
+    };
+    let workflow = Workflow {
+        id: text("id").unwrap_or(stem).into(),
+        name: text("name").map(str::to_owned),
+        description: text("description").map(str::to_owned),
+        folder: None,
+        data: Value::Object(fields.get("data").map(Node::to_object).unwrap_or_default()),
+        env: fields.get("env").map(env).unwrap_or_default(),
+        mode,
+        mode_source: mode_source.to_owned(),
+        limits,
+        success: success(&fields),
+        recovery: if text("recovery") == Some("fail_fast") { Recovery::FailFast } else { Recovery::Continue },
+        agents: Vec::new(),
+        steps: Vec::new(),
+    };
+    let agents = fields.get("agents").map(|node| agents(node, faults)).unwrap_or_default();
+    let steps = steps(&fields, faults);
+    Draft { workflow, steps, agents, limited }
+}
+
+fn limits(node: &Node) -> (Limits, Vec<Span>) {
+    let fields = Fields::of(&LIMITS_TABLE, node);
+    let capabilities = fields.get("capability").map_or(&[][..], Node::entries);
+    let limits = Limits {
+        max_parallel: fields.get("max_parallel").and_then(count),
+        deadline: fields.get("deadline").and_then(|node| duration_of(node).ok()),
+        capability: capabilities
+            .iter()
+            .filter_map(|entry| Some((entry.key.as_str().into(), count(&entry.value)?)))
+            .collect(),
+    };
+    let valid = capabilities.iter().filter(|entry| count(&entry.value).is_some());
+    (limits, valid.map(|entry| entry.key_span).collect())
+}
+
+fn success(fields: &Fields<'_>) -> Success {
+    let Some(node) = fields.get("success") else { return Success::All };
+    if node.text() == Some("any") {
+        return Success::Any;
+    }
+    let min = Fields::of(&SUCCESS, node).get("min").and_then(Node::text).and_then(share);
+    min.map_or(Success::All, Success::Min)
+}
+
+fn steps(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<DraftStep> {
+    let Some(node) = fields.get("steps") else { return Vec::new() };
+    let shared = fields.get("defaults").map(|node| Fields::of(&DEFAULTS, node)).unwrap_or_default();
+    let found = node.list().len().max(node.entries().len());
+    if found > LIMITS.steps {
+        let message = format!("{found} steps are more than the {} a workflow may have", LIMITS.steps);
+        faults.error(node.span, Code::TooLarge, message);
+        return Vec::new();
+    }
+    if matches!(&node.kind, Kind::Map(entries) if entries.is_empty()) {
+        faults.error(node.span, Code::OutOfRange, "`steps` is empty").expected("at least one step");
+    }
+    let mut steps = Vec::with_capacity(found);
+    for node in node.list() {
+        if matches!(node.kind, Kind::Map(_)) {
+            let own = Fields::of(&STEP, node);
+            let id = own.get("id").and_then(|id| Some((id.text()?, id.span)));
+            steps.push(step(id, own, &shared, node.span, faults));
+        }
+    }
+    for entry in node.entries() {
+        if matches!(entry.value.kind, Kind::Map(_)) {
+            let own = Fields::of(&STEP_IN_MAP, &entry.value);
+            if let Some(id) = own.get("id").filter(|id| id.text() != Some(&entry.key)) {
+                let message = format!("this step is called {} by its key", quote(&entry.key));
+                faults
+                    .error(id.span, Code::Conflict, message)
+                    .expected("the same id, or none")
+                    .suggest(Some(entry.key.clone()));
+            }
+            steps.push(step(Some((&entry.key, entry.key_span)), own, &shared, entry.key_span, faults));
+        }
+    }
+    steps
+}

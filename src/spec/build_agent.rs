@@ -1,0 +1,156 @@
+//! Agents from the tree.
+
+use crate::model::agent::{Agent, AgentKind, Builtin, ProcessAgent, Script, Simulated};
+use crate::model::defaults;
+use crate::model::id::Name;
+use crate::model::step::{EnvMap, EnvValue};
+use crate::spec::agent_tables::{COMMON_TABLE, ENV_FROM, PROCESS_TABLE, SCRIPT, SIMULATED_TABLE};
+use crate::spec::diagnostic::Code;
+use crate::spec::faults::Faults;
+use crate::spec::source::Span;
+use crate::spec::tree::{Entry, Kind, Node};
+use crate::spec::walk::{Fields, count, duration_of};
+use crate::spec::words::quote;
+use std::collections::HashMap;
+
+/// Ids that begin like this belong to the built-in agents.
+const RESERVED: &str = "builtin.";
+/// Built-in agents of the format that this build does not have.
+const LATER: [&str; 6] = ["chunk", "json", "numeric", "validate", "transform", "aggregate"];
+
+/// An agent of the file. Its id and capabilities count even if the rest of it is at fault, so that nothing that refers
+/// to it is reported as well.
+pub(crate) struct DraftAgent {
+    pub(crate) id: Name,
+    pub(crate) capabilities: Vec<Name>,
+    pub(crate) span: Span,
+    pub(crate) agent: Option<Agent>,
+}
+
+/// All agents of a map.
+pub(crate) fn agents(node: &Node, faults: &mut Faults<'_>) -> Vec<DraftAgent> {
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut drafts = Vec::with_capacity(node.entries().len());
+    for entry in node.entries() {
+        if let Some(first) = seen.insert(entry.key.to_lowercase(), entry.key_span) {
+            let line = faults.line(first);
+            let message =
+                format!("agent {} is there twice without regard to case, first in line {line}", quote(&entry.key));
+            faults.error(entry.key_span, Code::DuplicateId, message);
+        }
+        if entry.key.to_lowercase().starts_with(RESERVED) {
+            let message = format!("ids that begin with `{RESERVED}` belong to the built-in agents");
+            faults.error(entry.key_span, Code::BadText, message).expected("another id");
+        }
+        drafts.push(agent(entry, faults));
+    }
+    drafts
+}
+
+fn agent(entry: &Entry, faults: &mut Faults<'_>) -> DraftAgent {
+    let fields = Fields::of(COMMON_TABLE, &entry.value);
+    let mut capabilities: Vec<Name> = Vec::new();
+    for name in fields.get("capabilities").map_or(&[][..], Node::list).iter().filter_map(Node::text) {
+        if !capabilities.iter().any(|known| &**known == name) {
+            capabilities.push(name.into());
+        }
+    }
+    let kind = match fields.get("kind").and_then(Node::text) {
+        Some("simulated") => Some(AgentKind::Simulated(simulated(&Fields::of(SIMULATED_TABLE, &entry.value)))),
+        Some("process") => Some(AgentKind::Process(process(&Fields::of(PROCESS_TABLE, &entry.value)))),
+        Some("builtin") => builtin(entry, &fields, &mut capabilities, faults),
+        _ => None,
+    };
+    let agent = kind.map(|kind| Agent {
+        id: entry.key.as_str().into(),
+        kind,
+        capabilities: capabilities.clone(),
+        slots: fields.get("slots").and_then(count).unwrap_or(defaults::SLOTS),
+        weight: number(&fields, "weight").unwrap_or(1.0),
+        backup: flag(&fields, "backup"),
+        allow_faults: flag(&fields, "allow_faults"),
+    });
+    DraftAgent { id: entry.key.as_str().into(), capabilities, span: entry.key_span, agent }
+}
+
+fn script(fields: &Fields<'_>) -> Script {
+    Script {
+        duration: fields.get("duration").and_then(|node| duration_of(node).ok()),
+        output: fields.get("output").map(Node::to_value),
+        fail_rate: number(fields, "fail_rate"),
+    }
+}
+
+fn simulated(fields: &Fields<'_>) -> Simulated {
+    let entries = fields.get("script").map_or(&[][..], Node::entries);
+    Simulated {
+        speed: number(fields, "speed").unwrap_or(1.0),
+        jitter: number(fields, "jitter").unwrap_or(0.0),
+        default: script(fields),
+        script: entries
+            .iter()
+            .map(|entry| (entry.key.as_str().into(), script(&Fields::of(&SCRIPT, &entry.value))))
+            .collect(),
+    }
+}
+
+fn process(fields: &Fields<'_>) -> ProcessAgent {
+    let argv = fields.get("command").map_or(&[][..], Node::list);
+    ProcessAgent {
+        command: argv.iter().filter_map(Node::text).map(str::to_owned).collect(),
+        cwd: fields.get("cwd").and_then(Node::text).map(str::to_owned),
+        env: fields.get("env").map(env).unwrap_or_default(),
+        grace: fields.get("grace").and_then(|node| duration_of(node).ok()).unwrap_or(defaults::GRACE),
+    }
+}
+
+/// Which built-in agent an entry stands for: the one that `capabilities` names, else the one its id names.
+fn builtin(
+    entry: &Entry,
+    fields: &Fields<'_>,
+    capabilities: &mut Vec<Name>,
+    faults: &mut Faults<'_>,
+) -> Option<AgentKind> {
+    if capabilities.is_empty() && !fields.has("capabilities") {
+        capabilities.push(entry.key.as_str().into());
+    }
+    let place = fields.get("capabilities").map_or(entry.key_span, |node| node.span);
+    if let Some(later) = capabilities.iter().find(|name| LATER.contains(&&***name)) {
+        let message = format!("the built-in agent {} is not supported yet by this version of upbeat", quote(later));
+        faults.error(place, Code::Unsupported, message);
+        return None;
+    }
+    let named: Vec<Builtin> =
+        Builtin::NAMED.into_iter().filter(|b| capabilities.iter().any(|name| &**name == b.capability())).collect();
+    let [builtin] = named[..] else {
+        faults
+            .error(place, Code::BadText, "it is not clear which built-in agent this is")
+            .expected("exactly one of `echo` or `sleep` in `capabilities`, or as the id");
+        return None;
+    };
+    Some(AgentKind::Builtin { builtin })
+}
+
+/// Variables, in the order of the file.
+pub(crate) fn env(node: &Node) -> EnvMap {
+    let value = |node: &Node| match node.text() {
+        Some(text) => Some(EnvValue::Text(text.to_owned())),
+        None => {
+            let fields = Fields::of(&ENV_FROM, node);
+            let name = fields.get("env").and_then(Node::text)?.to_owned();
+            Some(EnvValue::FromEnv { name, masked: !flag(&fields, "plain") })
+        }
+    };
+    node.entries().iter().filter_map(|entry| Some((entry.key.clone(), value(&entry.value)?))).collect()
+}
+
+/// A number of a map.
+pub(crate) fn number(fields: &Fields<'_>, name: &str) -> Option<f64> {
+    let Kind::Number(number) = &fields.get(name)?.kind else { return None };
+    number.as_f64()
+}
+
+/// Whether a key is `true`.
+pub(crate) fn flag(fields: &Fields<'_>, name: &str) -> bool {
+    fields.get(name).is_some_and(|node| matches!(node.kind, Kind::Bool(true)))
+}

@@ -1,0 +1,241 @@
+//! The tables of the workflow file: the workflow, its steps, and what they are made of.
+
+use crate::model::defaults::{RETRY_INTERVAL_MIN, RETRY_LIMIT_MAX};
+use crate::model::time::Micros;
+use crate::spec::agent_tables::{AGENT, AT_ONCE_MAX, ENV};
+use crate::spec::keys::{Key, KeyRule, Shape, Table, Word};
+
+const COUNT: Shape = Shape::Whole(1, AT_ONCE_MAX);
+const ANY_DURATION: Shape = Shape::Duration { from: Micros::ZERO, off: false };
+const SOME_TIME: Shape = Shape::Duration { from: Micros(1), off: false };
+const RETRY_TIME: Shape = Shape::Duration { from: RETRY_INTERVAL_MIN, off: false };
+
+/// A workflow file.
+pub(crate) const WORKFLOW: Table =
+    Table { id: "workflow", what: "a workflow", groups: &[WORKFLOW_KEYS, WORKFLOW_LATER] };
+
+const WORKFLOW_KEYS: &[Key] = &[
+    Key::new("id", Shape::Id, "The workflow's id; the file's stem if left out.").alias(&["workflow_id"]),
+    Key::new("name", Shape::Text, "A name for people."),
+    Key::new("description", Shape::Text, "A sentence for people."),
+    Key::new("data", Shape::Object, "Initial data: the document that steps read from and write to.")
+        .alias(&["initial_data"]),
+    Key::new("env", ENV, "Variables for `run` and `command` steps."),
+    Key::new("mode", Shape::Words(MODES), "In which order and how many at a time; `parallel` if left out."),
+    Key::new("limits", Shape::Table(&LIMITS), "Upper bounds; with the agents' slots, the smallest holds."),
+    Key::new("defaults", Shape::Table(&DEFAULTS), "Any step key but `id`: taken for every step that does not give it."),
+    Key::new(
+        "success",
+        Shape::Either(&[Shape::Words(SUCCESSES), Shape::Table(&SUCCESS)]),
+        "What has to succeed; `all` if left out.",
+    ),
+    Key::new("recovery", Shape::Words(RECOVERIES), "What a failure does to the rest; `continue` if left out."),
+    Key::new(
+        "on_threshold_missed",
+        Shape::Words(ON_MISSED),
+        "What happens when too little succeeded; `fail` if left out.",
+    ),
+    Key::new("agents", Shape::Map(KeyRule::Id, &AGENT), "Who does the work: a map of id to agent."),
+    Key::new(
+        "steps",
+        Shape::Either(&[Shape::List(&Shape::Table(&STEP), 1), Shape::Map(KeyRule::Id, &Shape::Table(&STEP_IN_MAP))]),
+        "What is to be done: a list of steps, or a map of id to step.",
+    )
+    .required(),
+];
+
+const WORKFLOW_LATER: &[Key] = &[
+    Key::later("parallel_threshold", "Smallest group of `hybrid` that runs in parallel."),
+    Key::later("result", "An aggregate over step outputs."),
+    Key::later("templates", "Named reusable steps."),
+    Key::later("routes", "Which templates follow a routing step."),
+    Key::later("groups", "Declared folds of the graph."),
+    Key::later("on", "Event types that start the workflow."),
+    Key::later("stream", "Items from a stream through the steps."),
+];
+
+const MODES: &[Word] = &[
+    Word::new("parallel", "Whatever needs, agents and limits allow."),
+    Word::new("sequential", "One step at a time, in topological order."),
+    Word::later("hybrid", "Larger groups in parallel, the rest in order."),
+    Word::later("auto", "Chosen by the graph, the load and the free agents."),
+];
+const SUCCESSES: &[Word] = &[Word::new("all", "Every step."), Word::new("any", "At least one step.")];
+const RECOVERIES: &[Word] = &[
+    Word::new("continue", "The independent rest still runs."),
+    Word::new("fail_fast", "Everything else is cancelled."),
+    Word::later("retry", "Failed steps are tried once more at the end."),
+    Word::later("rollback", "Finished steps are compensated."),
+];
+const ON_MISSED: &[Word] = &[
+    Word::new("fail", "The run fails."),
+    Word::later("retry", "Failed steps are tried once more."),
+    Word::later("escalate", "A person is asked."),
+];
+
+pub(crate) const LIMITS: Table = Table {
+    id: "limits",
+    what: "`limits`",
+    groups: &[&[
+        Key::new("max_parallel", COUNT, "The most attempts at once."),
+        Key::new("deadline", SOME_TIME, "The longest the run may take."),
+        Key::new("capability", Shape::Map(KeyRule::Name, &COUNT), "The most attempts at once per capability."),
+    ]],
+};
+pub(crate) const SUCCESS: Table = Table {
+    id: "success",
+    what: "`success`",
+    groups: &[&[Key::new("min", Shape::Share, "The least share of steps that has to succeed.").required()]],
+};
+
+/// A step in a list.
+pub(crate) const STEP: Table = Table { id: "step", what: "a step", groups: &[STEP_ID, STEP_KEYS, STEP_LATER] };
+/// A step in a map, where the key is its id.
+pub(crate) const STEP_IN_MAP: Table =
+    Table { id: "step_in_map", what: "a step", groups: &[STEP_ID_AGAIN, STEP_KEYS, STEP_LATER] };
+/// What all steps share.
+pub(crate) const DEFAULTS: Table = Table { id: "defaults", what: "`defaults`", groups: &[STEP_KEYS, STEP_LATER] };
+
+const STEP_ID: &[Key] =
+    &[Key::new("id", Shape::Id, "Unique in the workflow without regard to case.").alias(&["step_id"]).required()];
+const STEP_ID_AGAIN: &[Key] = &[Key::new("id", Shape::Id, "The same as the key, if given.").alias(&["step_id"])];
+
+const STEP_KEYS: &[Key] = &[
+    Key::new("name", Shape::Text, "A name for people."),
+    Key::new("description", Shape::Text, "A sentence for people."),
+    Key::new("group", Shape::Text, "The group it is shown in."),
+    Key::new("capability", Shape::Name, "Any agent that has this capability does it.").alias(&["agent_capability"]),
+    Key::new("agent", Shape::Id, "This agent does it."),
+    Key::new("run", Shape::CommandLine, "`/bin/sh -ec LINE` does it."),
+    Key::new("command", Shape::List(&Shape::Argument, 1), "A program with arguments does it, without a shell."),
+    Key::new("action", Shape::Filled, "What is asked of the agent."),
+    Key::new("with", Shape::Map(KeyRule::Filled, &Shape::Value), "Literal arguments; `input` is laid over them."),
+    Key::new("cwd", Shape::Filled, "Folder of `run` and `command`; relative: from the file's folder."),
+    Key::new("env", ENV, "Variables for `run` and `command`, over the workflow's."),
+    Key::new("stdout", Shape::Words(STDOUTS), "How the output of `run` and `command` is read."),
+    Key::new(
+        "needs",
+        Shape::Either(&[Shape::Id, Shape::List(&Shape::Id, 0), Shape::Map(KeyRule::Id, &Shape::Table(&NEED))]),
+        "What has to end first: an id, a list, or a map of id to `{on: …}`.",
+    )
+    .alias(&["dependencies", "depends_on"]),
+    Key::new(
+        "input",
+        Shape::Map(KeyRule::Filled, &Shape::PathOrFilter),
+        "Payload key to the data path it is read from.",
+    )
+    .alias(&["input_mapping"]),
+    Key::new("required", Shape::List(&Shape::Filled, 0), "Keys of `input` whose path must exist."),
+    Key::new("output", Shape::Map(KeyRule::Filled, &Shape::Path), "Output field to the data path it is written to.")
+        .alias(&["output_mapping"]),
+    Key::new(
+        "timeout",
+        Shape::Duration { from: Micros(1), off: true },
+        "Longest time of one attempt: 30 s or 3 × `estimate`, the longer; 10 min for `run` and `command`.",
+    ),
+    Key::new("idle_timeout", Shape::LaterBut("off"), "Longest time without output."),
+    Key::new(
+        "retry",
+        Shape::Either(&[Shape::Whole(0, RETRY_LIMIT_MAX as u64), Shape::Table(&RETRY)]),
+        "Retries after the first attempt: 2 on agents, 0 for `run` and `command`.",
+    )
+    .alias(&["retry_count"]),
+    Key::new(
+        "priority",
+        Shape::Either(&[Shape::Words(PRIORITIES), Shape::Whole(0, 100)]),
+        "Higher first; `normal` if left out.",
+    ),
+    Key::new("critical", Shape::Bool, "Its failure fails the run whatever the share."),
+    Key::new("fallback", Shape::List(&Shape::Table(&FALLBACK), 0), "Tried in turn when retries are spent."),
+    Key::new("estimate", ANY_DURATION, "Expected duration.").alias(&["estimated_duration"]),
+    Key::new("on_exhausted", Shape::LaterBut("fail"), "What happens when retries and fallbacks are spent."),
+    Key::new("on_cancel", Shape::LaterBut("leave"), "What happens to the work of a cancelled step."),
+];
+
+const STEP_LATER: &[Key] = &[
+    Key::later("if", "A condition."),
+    Key::later("compensate", "How the step is undone."),
+    Key::later("pivot", "After this step no rollback."),
+    Key::later("for_each", "One item per element of a list."),
+    Key::later("max_parallel", "Items of `for_each` at once."),
+    Key::later("chunk", "Elements per item of `for_each`."),
+    Key::later("success", "What of `for_each` has to succeed."),
+    Key::later("aggregate", "Brings outputs together."),
+    Key::later("expect", "What the output has to be."),
+    Key::later("approval", "A person decides."),
+    Key::later("expand", "The output adds steps."),
+    Key::later("uses", "A sub-workflow."),
+    Key::later("route", "Chooses templates by the input."),
+    Key::later("idempotent", "May be done twice."),
+    Key::later("on_unknown", "What happens to a step that was under way in a crash."),
+    Key::later("barrier", "Steps that start together."),
+    Key::later("lock", "Steps that exclude each other."),
+    Key::later("semaphore", "Steps that share permits."),
+    Key::later("resources", "What it takes of an agent's resources."),
+];
+
+/// Keys of which a step gives exactly one, in the order of messages.
+pub(crate) const WORK_KEYS: [&str; 8] =
+    ["run", "command", "capability", "agent", "aggregate", "approval", "uses", "route"];
+
+const STDOUTS: &[Word] =
+    &[Word::new("json", "Any JSON and nothing else."), Word::new("text", "Always text, as `{\"stdout\": …}`.")];
+const PRIORITIES: &[Word] =
+    &[Word::new("low", "25"), Word::new("normal", "50"), Word::new("high", "75"), Word::new("urgent", "90")];
+const JITTERS: &[Word] = &[
+    Word::new("full", "Uniform between nothing and the whole wait."),
+    Word::new("equal", "Half the wait plus a uniform half."),
+    Word::new("none", "Exactly the wait."),
+];
+const NEED_ON: &[Word] = &[
+    Word::new("succeeded", "Success, also by a fallback."),
+    Word::new("completed", "Any end."),
+    Word::new("failed", "Failure."),
+];
+/// Failure classes that `retry.on` may name.
+const CLASSES: &[Word] = &[
+    Word::new("transient", "The agent asked to be tried again."),
+    Word::new("timeout", "The attempt took too long."),
+    Word::new("crash", "The agent ended in disorder."),
+    Word::new("unreachable", "The agent cannot be started."),
+    Word::new("malformed_output", "The answer is not what is due."),
+    Word::new("permanent", "Never retried."),
+    Word::new("cancelled", "Never retried."),
+    Word::new("deadline", "Never retried."),
+    Word::later("idle_timeout", "No output for too long."),
+    Word::later("rate_limited", "The agent takes no more calls."),
+    Word::later("quality_rejected", "The output was not good enough."),
+    Word::later("rejected", "A person said no."),
+    Word::later("unknown", "The outcome is not known."),
+];
+
+pub(crate) const RETRY: Table = Table {
+    id: "retry",
+    what: "`retry`",
+    groups: &[&[
+        Key::new("limit", Shape::Whole(0, RETRY_LIMIT_MAX as u64), "Retries after the first attempt; 2."),
+        Key::new("interval", RETRY_TIME, "Wait before the first retry that backs off; 1 s."),
+        Key::new(
+            "backoff",
+            Shape::Number { from: 1.0, inclusive: true, to: 1000.0 },
+            "Factor from one wait to the next; 2.",
+        ),
+        Key::new("max_interval", RETRY_TIME, "The longest wait; 30 s, or `interval` if that is longer."),
+        Key::new("jitter", Shape::Words(JITTERS), "Spread of the waits; `full`."),
+        Key::new("on", Shape::List(&Shape::Words(CLASSES), 1), "Classes that are retried; all that can be."),
+    ]],
+};
+pub(crate) const NEED: Table = Table {
+    id: "need",
+    what: "a need",
+    groups: &[&[Key::new("on", Shape::Words(NEED_ON), "The end that is waited for; `succeeded`.")]],
+};
+pub(crate) const FALLBACK: Table = Table {
+    id: "fallback",
+    what: "a fallback",
+    groups: &[&[
+        Key::new("agent", Shape::Id, "One attempt on this agent."),
+        Key::new("capability", Shape::Name, "One attempt on an agent with this capability."),
+        Key::new("value", Shape::Any, "This value as the output."),
+    ]],
+};
