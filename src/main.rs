@@ -1,3 +1,11 @@
 //! Parse, choose, exit. Everything else lives in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything else: a reaper is started for every slot, and has no use for options, logs or a terminal.
+    if std::env::args_os().nth(1).is_some_and(|word| word == upbeat::runtime::reaper::COMMAND) {
+        return ExitCode::from(upbeat::runtime::reaper::child::main());
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,4 @@
+//! One integration binary: everything that needs the real program.
+
+mod attempts;
+mod processes;
