@@ -307,7 +307,7 @@ fn simulate(seed: u64) -> Sim {
 
 #[test]
 fn random_runs_keep_their_promises() {
-    for seed in 0..30_000 {
+    for seed in 0..6_000 {
         let outcome = std::panic::catch_unwind(|| simulate(seed));
         if let Err(panic) = outcome {
             let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
