@@ -1,3 +1,15 @@
-//! Words and numbers for people and machines: results, plans, graph drawings.
+//! Words and numbers for people and machines: looks of states, formats, results, plans, graph drawings.
+#![deny(clippy::iter_over_hash_type)]
 
+pub mod events;
+pub mod format;
 pub mod graph;
+pub mod json;
+pub mod look;
+pub mod plain;
+pub mod plan;
+pub mod result;
+#[cfg(test)]
+mod sample;
+mod schedule;
+pub mod summary;

@@ -1,0 +1,292 @@
+//! Events for machines: what a line of `--output jsonl` says.
+//!
+//! Steps and agents go by name, times are milliseconds since the run started, reasons are words. The payload of a step
+//! is left out, and its output where it is large: both are in the result document or in the store.
+
+use super::result::usage_json;
+use crate::model::completion::{EndProof, Failure, Usage};
+use crate::model::event::{EndingWhy, Event, EventKind};
+use crate::model::id::{AgentId, Name, StepId};
+use crate::model::state::{EndCause, SkipReason, WaitReason};
+use crate::model::step::Fallback;
+use crate::model::time::Micros;
+use crate::model::view::{AgentView, RunView};
+use crate::model::workflow::Workflow;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// An output is part of its event up to this many bytes of JSON.
+pub const OUTPUT_BYTES_MAX: usize = 1_024;
+
+/// What it takes to call the things in an event by their names.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The run's name.
+    pub run: Name,
+    /// What it executes.
+    pub workflow: Arc<Workflow>,
+    /// Agents by their place in the registry.
+    pub agents: Vec<Name>,
+    /// When the run started, by the engine's clock.
+    pub started: Option<Micros>,
+}
+
+impl Names {
+    /// The names in a view.
+    #[must_use]
+    pub fn of(run: &RunView, agents: &[AgentView]) -> Self {
+        Self {
+            run: run.name.clone(),
+            workflow: run.workflow.clone(),
+            agents: agents.iter().map(|agent| agent.name.clone()).collect(),
+            started: run.started,
+        }
+    }
+    /// A step's name.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> &str {
+        self.workflow.steps.get(id.index()).map_or("?", |step| &step.id)
+    }
+    /// An agent's name.
+    #[must_use]
+    pub fn agent(&self, id: AgentId) -> &str {
+        self.agents.get(id.index()).map_or("?", |name| name)
+    }
+    /// A fallback of a step, by its place in the list.
+    #[must_use]
+    pub fn fallback(&self, step: StepId, place: u32) -> Option<&Fallback> {
+        self.workflow.steps.get(step.index())?.fallback.get(place as usize)
+    }
+    /// Milliseconds since the run started.
+    fn since_start(&self, at: Micros) -> Value {
+        millis(at.saturating_sub(self.started.unwrap_or(at)))
+    }
+}
+
+/// Milliseconds: whole where they are whole.
+fn millis(time: Micros) -> Value {
+    if time.0.is_multiple_of(1_000) { json!(time.as_millis()) } else { json!(time.as_secs_f64() * 1e3) }
+}
+
+/// An event as JSON: `seq`, `at_ms`, `event`, then `step`, `attempt` and `agent` where it concerns one, then its own
+/// members.
+#[must_use]
+pub fn event_json(event: &Event, names: &Names) -> Value {
+    let mut out = Map::new();
+    out.insert("seq".to_owned(), json!(event.seq));
+    out.insert("at_ms".to_owned(), names.since_start(event.at));
+    out.insert("event".to_owned(), json!(event.kind.name()));
+    if let Some(step) = event.kind.step() {
+        out.insert("step".to_owned(), json!(names.step(step)));
+    }
+    if let Some(attempt) = event.kind.attempt() {
+        out.insert("attempt".to_owned(), json!(attempt));
+    }
+    if let Some(agent) = event.kind.agent() {
+        out.insert("agent".to_owned(), json!(names.agent(agent)));
+    }
+    if let Value::Object(own) = own_members(&event.kind, names) {
+        out.extend(own.into_iter().filter(|(_, value)| !value.is_null()));
+    }
+    Value::Object(out)
+}
+
+/// What an event says beside when, which step and who. Members that are null are left out by the caller.
+fn own_members(kind: &EventKind, names: &Names) -> Value {
+    match kind {
+        EventKind::RunStarted { seed } => {
+            json!({"run_id": &*names.run, "workflow": &*names.workflow.id, "seed": seed})
+        }
+        EventKind::StrategyChosen { mode, reason } => json!({"strategy": mode.word(), "reason": reason}),
+        EventKind::RunCancelling { cause } => json!({"cause": cause_word(*cause)}),
+        EventKind::RunFinished { state, status, cause } => {
+            json!({"state": state.word(), "status": status.word(), "cause": cause.map(cause_word)})
+        }
+        EventKind::StepReady { missing, .. } => json!({"missing": non_empty(missing)}),
+        EventKind::StepWaiting { why, until, .. } => waiting(why, *until, names),
+        EventKind::StepSkipped { why, .. } => skipped(*why, names),
+        EventKind::StepSucceeded { output, fallback, .. } => succeeded(output, *fallback),
+        EventKind::StepFailed { failure, .. } => failed(failure, None, EndProof::Proved),
+        EventKind::AttemptFailed { failure, usage, proof, .. } => failed(failure, usage.as_ref(), *proof),
+        EventKind::StepCancelled { because, cause, .. } => {
+            json!({"because": because.map(|step| names.step(step)), "cause": cause.map(cause_word)})
+        }
+        EventKind::PriorityChanged { priority, .. } => json!({"priority": priority}),
+        EventKind::AttemptStarted { fallback, .. } => json!({"fallback": fallback}),
+        EventKind::AttemptEnding { why, .. } => json!({"reason": ending_word(*why)}),
+        EventKind::AttemptSucceeded { usage, .. } => json!({"resources": usage.as_ref().map(usage_json)}),
+        EventKind::FallbackTaken { step, fallback } => {
+            json!({"fallback": fallback, "to": names.fallback(*step, *fallback).map(fallback_json)})
+        }
+        EventKind::DataChanged { paths, missing, .. } => {
+            let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+            json!({"paths": paths, "missing": non_empty(missing)})
+        }
+        EventKind::AgentBroken { reason, injected, until, .. } => {
+            json!({"reason": reason, "injected": injected, "until_ms": until.map(|at| names.since_start(at))})
+        }
+        EventKind::FaultFired { fault, kind, .. } => json!({"fault": &**fault, "kind": &**kind}),
+        EventKind::FaultCleared { fault } => json!({"fault": &**fault}),
+        EventKind::CommandRefused { command, reason } => json!({"command": &**command, "reason": reason}),
+        EventKind::RunPausing
+        | EventKind::RunPaused
+        | EventKind::RunResumed
+        | EventKind::RunStopping
+        | EventKind::RunReopened
+        | EventKind::StepCancelling { .. }
+        | EventKind::StepReopened { .. }
+        | EventKind::AnswerDropped { .. }
+        | EventKind::AgentHealed { .. } => Value::Null,
+    }
+}
+
+fn non_empty(names: &[String]) -> Option<&[String]> {
+    (!names.is_empty()).then_some(names)
+}
+
+fn waiting(why: &WaitReason, until: Option<Micros>, names: &Names) -> Value {
+    let until = until.map(|at| names.since_start(at));
+    match why {
+        WaitReason::Backoff { retry, limit } => {
+            json!({"reason": "backoff", "retry": retry, "limit": limit, "until_ms": until})
+        }
+        WaitReason::Capability { capability, broken } => {
+            let broken: Vec<&str> = broken.iter().map(|&agent| names.agent(agent)).collect();
+            json!({"reason": "capability", "capability": &**capability, "broken": broken, "until_ms": until})
+        }
+    }
+}
+
+fn skipped(why: SkipReason, names: &Names) -> Value {
+    match why {
+        SkipReason::Upstream { need } => json!({"reason": "upstream", "need": names.step(need)}),
+        SkipReason::NotNeeded { need } => json!({"reason": "not_needed", "need": names.step(need)}),
+    }
+}
+
+fn succeeded(output: &Value, fallback: Option<u32>) -> Value {
+    let mut counter = Counter::default();
+    let small = serde_json::to_writer(&mut counter, output).is_ok();
+    if small {
+        json!({"output": output, "fallback": fallback})
+    } else {
+        json!({"output_omitted": true, "fallback": fallback})
+    }
+}
+
+/// Measures without keeping, and gives up beyond the bound: a large output is not written twice to learn its size.
+#[derive(Default)]
+struct Counter(usize);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        if self.0 > OUTPUT_BYTES_MAX { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn failed(failure: &Failure, usage: Option<&Usage>, proof: EndProof) -> Value {
+    let left = match proof {
+        EndProof::Proved => None,
+        EndProof::Unconfirmed { left } => Some(left),
+    };
+    json!({
+        "class": failure.class.word(),
+        "message": failure.message,
+        "injected": failure.injected,
+        "retryable": failure.class.retryable(),
+        "resources": usage.map(usage_json),
+        "processes_left": left,
+    })
+}
+
+fn fallback_json(fallback: &Fallback) -> Value {
+    match fallback {
+        Fallback::Agent(agent) => json!({"agent": &**agent}),
+        Fallback::Capability(capability) => json!({"capability": &**capability}),
+        Fallback::Value(_) => json!("value"),
+    }
+}
+
+const fn cause_word(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::Cancel => "cancel",
+        EndCause::Quit => "quit",
+        EndCause::Terminate => "terminate",
+        EndCause::HangUp => "hang_up",
+        EndCause::Deadline => "deadline",
+        EndCause::FailFast => "fail_fast",
+        EndCause::Stop => "stop",
+    }
+}
+
+const fn ending_word(why: EndingWhy) -> &'static str {
+    match why {
+        EndingWhy::Timeout => "timeout",
+        EndingWhy::Cancel => "cancel",
+        EndingWhy::Deadline => "deadline",
+        EndingWhy::Fault => "fault",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::completion::FailureClass;
+    use crate::model::id::RunId;
+    use crate::model::policy::Mode;
+    use crate::report::{json, sample};
+
+    fn text(at: u64, kind: EventKind) -> String {
+        json::line(&event_json(&Event { seq: 7, at: Micros(at), run: RunId(0), kind }, &sample::names()))
+    }
+
+    #[test]
+    fn events_name_steps_and_agents_and_count_from_the_start_of_the_run() {
+        let started = EventKind::AttemptStarted { step: StepId(1), attempt: 2, agent: AgentId(1), fallback: None };
+        assert_eq!(
+            text(3_000_000, started),
+            r#"{"seq":7,"at_ms":2000,"event":"attempt_started","step":"technical","attempt":2,"agent":"technical-1"}"#
+        );
+        assert_eq!(text(1_000_500, EventKind::RunPausing), r#"{"seq":7,"at_ms":0.5,"event":"run_pausing"}"#);
+        assert_eq!(
+            text(1_000_000, EventKind::RunStarted { seed: 3 }),
+            r#"{"seq":7,"at_ms":0,"event":"run_started","run_id":"r1","workflow":"trading","seed":3}"#
+        );
+        assert_eq!(
+            text(1_000_000, EventKind::StrategyChosen { mode: Mode::Parallel, reason: "the default".into() }),
+            r#"{"seq":7,"at_ms":0,"event":"strategy_chosen","strategy":"parallel","reason":"the default"}"#
+        );
+    }
+
+    #[test]
+    fn reasons_are_words_with_their_details() {
+        let why = WaitReason::Backoff { retry: 1, limit: 2 };
+        let waiting = EventKind::StepWaiting { step: StepId(0), why, until: Some(Micros(1_250_000)) };
+        assert!(text(1_000_000, waiting).ends_with(r#""reason":"backoff","retry":1,"limit":2,"until_ms":250}"#));
+        let why = WaitReason::Capability { capability: "data".into(), broken: vec![AgentId(0)] };
+        let waiting = EventKind::StepWaiting { step: StepId(0), why, until: None };
+        assert!(
+            text(1_000_000, waiting).ends_with(r#""reason":"capability","capability":"data","broken":["market-1"]}"#)
+        );
+        let why = SkipReason::Upstream { need: StepId(0) };
+        let skipped = EventKind::StepSkipped { step: StepId(1), why };
+        assert!(text(1_000_000, skipped).ends_with(r#""reason":"upstream","need":"market"}"#));
+        let failure = Failure { class: FailureClass::Crash, message: "gone".into(), injected: true };
+        let failed = EventKind::StepFailed { step: StepId(1), failure };
+        assert!(
+            text(1_000_000, failed).ends_with(r#""class":"crash","message":"gone","injected":true,"retryable":true}"#)
+        );
+    }
+
+    #[test]
+    fn large_outputs_are_left_out_and_small_ones_kept() {
+        let done = |output: Value| EventKind::StepSucceeded { step: StepId(0), output: output.into(), fallback: None };
+        assert!(text(0, done(json!({"n": 1}))).ends_with(r#""output":{"n":1}}"#));
+        let large = text(0, done(json!({"text": "x".repeat(OUTPUT_BYTES_MAX)})));
+        assert!(large.ends_with(r#""output_omitted":true}"#), "{large}");
+    }
+}

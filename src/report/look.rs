@@ -1,0 +1,203 @@
+//! The one table of looks: how a state of a run, a step or an agent is shown, everywhere.
+//!
+//! Each state has a glyph of one cell, the same in plain ASCII, a word, and a colour role. A state is never told by
+//! colour alone: glyph or word is always beside it. Which colour a role gets is the theme's business.
+
+use crate::model::state::{RunState, StepState};
+use crate::model::view::AgentView;
+
+/// What a colour means. Nothing on a screen is coloured for any other reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Has not begun.
+    Idle,
+    /// Could begin.
+    Ready,
+    /// Works.
+    Active,
+    /// Waits for something, with a reason.
+    Waiting,
+    /// Is being ended.
+    Ending,
+    /// Ended well.
+    Good,
+    /// Ended badly.
+    Bad,
+    /// Left out, or ended by a decision.
+    Off,
+    /// Broken on purpose.
+    Fault,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 9] = [
+        Self::Idle,
+        Self::Ready,
+        Self::Active,
+        Self::Waiting,
+        Self::Ending,
+        Self::Good,
+        Self::Bad,
+        Self::Off,
+        Self::Fault,
+    ];
+}
+
+/// How one state looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// One cell, for terminals that can.
+    pub glyph: char,
+    /// One cell in ASCII.
+    pub ascii: char,
+    /// The word people read.
+    pub word: &'static str,
+    /// What its colour means.
+    pub role: Role,
+}
+
+impl Look {
+    const fn new(glyph: char, ascii: char, word: &'static str, role: Role) -> Self {
+        Self { glyph, ascii, word, role }
+    }
+    /// The glyph of the set in use.
+    #[must_use]
+    pub const fn sign(&self, ascii: bool) -> char {
+        if ascii { self.ascii } else { self.glyph }
+    }
+}
+
+/// What was broken on purpose carries this mark wherever it appears.
+pub const INJECTED: Look = Look::new('↯', '!', "injected", Role::Fault);
+
+/// Marks of a running step, one after the other; the first one is its look. ASCII has no turning mark.
+pub const TURNING: [char; 4] = ['◐', '◓', '◑', '◒'];
+
+/// The look of a step's state.
+#[must_use]
+pub const fn step(state: StepState) -> Look {
+    match state {
+        StepState::Pending => Look::new('·', '.', "pending", Role::Idle),
+        StepState::Ready => Look::new('○', 'o', "ready", Role::Ready),
+        StepState::Running => Look::new('◐', '*', "running", Role::Active),
+        StepState::Waiting => Look::new('↻', '~', "waiting", Role::Waiting),
+        StepState::Cancelling => Look::new('⊖', '%', "cancelling", Role::Ending),
+        StepState::Succeeded => Look::new('✓', '+', "succeeded", Role::Good),
+        StepState::Failed => Look::new('✗', 'x', "failed", Role::Bad),
+        StepState::Skipped => Look::new('⊘', '-', "skipped", Role::Off),
+        StepState::Cancelled => Look::new('⊗', '/', "cancelled", Role::Off),
+    }
+}
+
+/// The look of a run's state.
+#[must_use]
+pub const fn run(state: RunState) -> Look {
+    match state {
+        RunState::Pending => Look::new('○', 'o', "pending", Role::Ready),
+        RunState::Running => Look::new('▶', '>', "running", Role::Active),
+        RunState::Pausing => Look::new('▷', ':', "pausing", Role::Waiting),
+        RunState::Paused => Look::new('‖', '=', "paused", Role::Waiting),
+        RunState::Stopping => Look::new('□', '[', "stopping", Role::Ending),
+        RunState::Stopped => Look::new('■', ']', "stopped", Role::Off),
+        RunState::Cancelling => Look::new('⊖', '%', "cancelling", Role::Ending),
+        RunState::Succeeded => Look::new('✓', '+', "succeeded", Role::Good),
+        RunState::Partial => Look::new('±', '^', "partial", Role::Waiting),
+        RunState::Failed => Look::new('✗', 'x', "failed", Role::Bad),
+        RunState::Cancelled => Look::new('⊗', '/', "cancelled", Role::Off),
+    }
+}
+
+/// What an agent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AgentState {
+    /// Nothing to do.
+    Idle,
+    /// At least one attempt is under way.
+    Busy,
+    /// Takes no work.
+    Broken,
+    /// Takes no work on purpose: somebody broke it.
+    BrokenOnPurpose,
+    /// Held back until nobody else is left.
+    Backup,
+}
+
+impl AgentState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Busy, Self::Broken, Self::BrokenOnPurpose, Self::Backup];
+
+    /// What the view of an agent says.
+    #[must_use]
+    pub const fn of(agent: &AgentView) -> Self {
+        match &agent.broken {
+            Some(broken) if broken.injected => Self::BrokenOnPurpose,
+            Some(_) => Self::Broken,
+            None if !agent.busy.is_empty() => Self::Busy,
+            None if agent.backup => Self::Backup,
+            None => Self::Idle,
+        }
+    }
+}
+
+/// The look of an agent.
+#[must_use]
+pub const fn agent(state: AgentState) -> Look {
+    match state {
+        AgentState::Idle => Look::new('○', 'o', "idle", Role::Idle),
+        AgentState::Busy => Look::new('◐', '*', "busy", Role::Active),
+        AgentState::Broken => Look::new('✗', 'x', "broken", Role::Bad),
+        AgentState::BrokenOnPurpose => Look::new('↯', '!', "broken", Role::Fault),
+        AgentState::Backup => Look::new('◇', '_', "backup", Role::Idle),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use unicode_width::UnicodeWidthChar;
+
+    const RUNS: [RunState; 11] = [
+        RunState::Pending,
+        RunState::Running,
+        RunState::Pausing,
+        RunState::Paused,
+        RunState::Stopping,
+        RunState::Stopped,
+        RunState::Cancelling,
+        RunState::Succeeded,
+        RunState::Partial,
+        RunState::Failed,
+        RunState::Cancelled,
+    ];
+
+    fn groups() -> [Vec<Look>; 3] {
+        [StepState::ALL.map(step).to_vec(), RUNS.map(run).to_vec(), AgentState::ALL.map(agent).to_vec()]
+    }
+
+    #[test]
+    fn every_glyph_takes_one_cell_and_every_stand_in_is_ascii() {
+        for look in groups().into_iter().flatten().chain([INJECTED]) {
+            assert_eq!(look.glyph.width(), Some(1), "{look:?}");
+            assert!(look.ascii.is_ascii_graphic(), "{look:?}");
+        }
+        assert!(TURNING.iter().all(|glyph| glyph.width() == Some(1)));
+    }
+
+    #[test]
+    fn no_two_states_share_a_glyph() {
+        for looks in groups() {
+            for ascii in [false, true] {
+                let signs: HashSet<char> = looks.iter().map(|look| look.sign(ascii)).collect();
+                assert_eq!(signs.len(), looks.len());
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_those_of_the_contract() {
+        assert!(StepState::ALL.iter().all(|&state| step(state).word == state.word()));
+        assert!(RUNS.iter().all(|&state| run(state).word == state.word()));
+    }
+}

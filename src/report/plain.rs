@@ -1,0 +1,293 @@
+//! Events for people: one short sentence each, for plain progress and for the panel's log.
+//!
+//! Every name and message in them is foreign text and passes the sanitiser here; what comes out may be printed as it is.
+
+use super::events::Names;
+use crate::model::completion::{EndProof, Failure};
+use crate::model::event::{EndingWhy, Event, EventKind};
+use crate::model::safe::Safe;
+use crate::model::state::{EndCause, RunStatus, SkipReason, WaitReason};
+use crate::model::step::Fallback;
+use crate::model::time::Micros;
+
+/// How much of a message a line shows.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// A length of time for people: `340 ms`, `8.0 s`, `1 m 05 s`, `2 h 03 m`.
+#[must_use]
+pub fn duration(time: Micros) -> String {
+    let ms = time.as_millis();
+    let seconds = ms / 1_000;
+    match ms {
+        0 => "0 s".to_owned(),
+        1..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{seconds}.{} s", ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{} m {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} m", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// Whether plain progress tells it: what follows at once from another line stays unsaid.
+#[must_use]
+pub const fn is_news(kind: &EventKind) -> bool {
+    !matches!(
+        kind,
+        EventKind::StepReady { .. }
+            | EventKind::DataChanged { .. }
+            | EventKind::AttemptSucceeded { .. }
+            | EventKind::AttemptEnding { .. }
+            | EventKind::StepCancelling { .. }
+            | EventKind::StrategyChosen { .. }
+            | EventKind::FaultCleared { .. }
+    )
+}
+
+/// What happened, as a sentence without a full stop, safe to print.
+#[must_use]
+pub fn event_line(event: &Event, names: &Names) -> String {
+    let kind = &event.kind;
+    let what = match kind.step() {
+        Some(step) => step_line(kind, names, event.at).map(|line| format!("{} {line}", Safe::line(names.step(step)))),
+        None => None,
+    };
+    what.unwrap_or_else(|| run_line(kind, names, event.at))
+}
+
+fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
+    match kind {
+        EventKind::RunStarted { seed } => {
+            format!("run {} of {} started, seed {seed}", Safe::line(&names.run), Safe::line(&names.workflow.id))
+        }
+        EventKind::StrategyChosen { mode, reason } => format!("order of work: {}, {}", mode.word(), Safe::line(reason)),
+        EventKind::RunPausing => "pausing: running steps end first, nothing new starts".to_owned(),
+        EventKind::RunPaused => "paused: nothing runs".to_owned(),
+        EventKind::RunResumed => "resumed".to_owned(),
+        EventKind::RunStopping => "stopping: running steps end first, the rest is cancelled".to_owned(),
+        EventKind::RunCancelling { cause } => format!("ending the run: {}", cause_words(*cause)),
+        EventKind::RunFinished { status, cause, .. } => finished(*status, *cause),
+        EventKind::RunReopened => "the run goes on: a step is tried again".to_owned(),
+        EventKind::AgentBroken { agent, reason, injected, until } => {
+            let mark = if *injected { " (injected)" } else { "" };
+            let healing = until.map_or(String::new(), |at| format!(", heals in {}", duration(at.saturating_sub(now))));
+            format!("agent {} takes no work{mark}: {}{healing}", Safe::line(names.agent(*agent)), message(reason))
+        }
+        EventKind::AgentHealed { agent } => format!("agent {} takes work again", Safe::line(names.agent(*agent))),
+        EventKind::FaultFired { fault, agent, kind } => format!(
+            "fault {} struck agent {} (injected): {}",
+            Safe::line(fault),
+            Safe::line(names.agent(*agent)),
+            Safe::line(kind)
+        ),
+        EventKind::FaultCleared { fault } => format!("fault {} is over", Safe::line(fault)),
+        EventKind::CommandRefused { command, reason } => {
+            format!("{} refused: {}", Safe::line(command), message(reason))
+        }
+        other => other.name().replace('_', " "),
+    }
+}
+
+fn finished(status: RunStatus, cause: Option<EndCause>) -> String {
+    match cause {
+        Some(cause) if status != RunStatus::Deadline => format!("run {}: {}", status.word(), cause_words(cause)),
+        _ => match status {
+            RunStatus::Deadline => "run failed: its deadline passed".to_owned(),
+            RunStatus::Partial => "run partly succeeded".to_owned(),
+            other => format!("run {}", other.word()),
+        },
+    }
+}
+
+/// Why a run was ended early, in words.
+#[must_use]
+pub const fn cause_words(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::Cancel => "cancelled by a command",
+        EndCause::Quit => "quit",
+        EndCause::Terminate => "asked to terminate",
+        EndCause::HangUp => "the terminal hung up",
+        EndCause::Deadline => "its deadline passed",
+        EndCause::FailFast => "a step failed and `recovery` is `fail_fast`",
+        EndCause::Stop => "stopped by a command",
+    }
+}
+
+/// What happened to a step, to stand behind its name; `None` for an event that concerns no step.
+fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
+    let line = match kind {
+        EventKind::StepReady { missing, .. } if missing.is_empty() => "is ready".to_owned(),
+        EventKind::StepReady { missing, .. } => format!("is ready, without input {}", list(missing)),
+        EventKind::StepWaiting { why, until, .. } => waits(why, *until, names, now),
+        EventKind::StepSkipped { why: SkipReason::Upstream { need }, .. } => {
+            format!("skipped: {} did not succeed", Safe::line(names.step(*need)))
+        }
+        EventKind::StepSkipped { why: SkipReason::NotNeeded { need }, .. } => {
+            format!("not needed: {} ended well", Safe::line(names.step(*need)))
+        }
+        EventKind::StepSucceeded { fallback: None, .. } => "succeeded".to_owned(),
+        EventKind::StepSucceeded { fallback: Some(_), .. } => "succeeded by its fallback".to_owned(),
+        EventKind::StepFailed { failure, .. } => format!("failed for good: {}", failed(failure)),
+        EventKind::StepCancelling { .. } => "is being cancelled".to_owned(),
+        EventKind::StepCancelled { because, cause, .. } => match (because, cause) {
+            (Some(step), _) if Some(*step) != kind.step() => {
+                format!("cancelled with {}", Safe::line(names.step(*step)))
+            }
+            (_, Some(cause)) => format!("cancelled: {}", cause_words(*cause)),
+            _ => "cancelled".to_owned(),
+        },
+        EventKind::StepReopened { .. } => "is tried again".to_owned(),
+        EventKind::PriorityChanged { priority, .. } => format!("has priority {priority} now"),
+        EventKind::AttemptStarted { attempt, agent, .. } => {
+            let agent = Safe::line(names.agent(*agent));
+            if *attempt == 1 { format!("started on {agent}") } else { format!("started on {agent}, attempt {attempt}") }
+        }
+        EventKind::AttemptEnding { attempt, why, .. } => format!("attempt {attempt} is being ended: {}", ending(*why)),
+        EventKind::AttemptSucceeded { attempt, agent, .. } => {
+            format!("attempt {attempt} on {} succeeded", Safe::line(names.agent(*agent)))
+        }
+        EventKind::AttemptFailed { attempt, agent, failure, proof, .. } => {
+            let left = match proof {
+                EndProof::Proved => String::new(),
+                EndProof::Unconfirmed { left } => format!("; {left} of its processes could not be ended"),
+            };
+            format!("attempt {attempt} on {} failed: {}{left}", Safe::line(names.agent(*agent)), failed(failure))
+        }
+        EventKind::AnswerDropped { attempt, .. } => {
+            format!("attempt {attempt} answered after its end: the answer is dropped")
+        }
+        EventKind::FallbackTaken { step, fallback } => match names.fallback(*step, *fallback) {
+            Some(Fallback::Agent(agent)) => format!("falls back to agent {}", Safe::line(agent)),
+            Some(Fallback::Capability(capability)) => {
+                format!("falls back to capability {}", Safe::line(capability))
+            }
+            Some(Fallback::Value(_)) => "falls back to a fixed value".to_owned(),
+            None => format!("takes fallback {}", fallback + 1),
+        },
+        EventKind::DataChanged { paths, missing, .. } => {
+            let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+            let without =
+                if missing.is_empty() { String::new() } else { format!(", did not return {}", list(missing)) };
+            if paths.is_empty() {
+                format!("wrote nothing{without}")
+            } else {
+                format!("wrote {}{without}", list(&paths))
+            }
+        }
+        _ => return None,
+    };
+    Some(line)
+}
+
+fn waits(why: &WaitReason, until: Option<Micros>, names: &Names, now: Micros) -> String {
+    let rest = until.map(|at| at.saturating_sub(now));
+    match why {
+        WaitReason::Backoff { retry, limit } => {
+            let wait = rest.map_or_else(|| "a while".to_owned(), duration);
+            format!("waits {wait} before retry {retry} of {limit}")
+        }
+        WaitReason::Capability { capability, broken } => {
+            let broken: Vec<String> = broken.iter().map(|&agent| names.agent(agent).to_owned()).collect();
+            format!("waits for an agent that can do {}; broken: {}", Safe::line(capability), list(&broken))
+        }
+    }
+}
+
+/// A failure in words: class, mark, message.
+pub(crate) fn failed(failure: &Failure) -> String {
+    let mark = if failure.injected { " (injected)" } else { "" };
+    format!("{}{mark}: {}", failure.class.word().replace('_', " "), message(&failure.message))
+}
+
+const fn ending(why: EndingWhy) -> &'static str {
+    match why {
+        EndingWhy::Timeout => "it took too long",
+        EndingWhy::Cancel => "it is cancelled",
+        EndingWhy::Deadline => "the run's deadline passed",
+        EndingWhy::Fault => "a fault struck its agent",
+    }
+}
+
+/// At most a few names.
+pub(crate) fn list(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut shown: Vec<String> = names.iter().take(SHOWN).map(|name| Safe::line(name).into_string()).collect();
+    if names.len() > SHOWN {
+        shown.push(format!("{} more", names.len() - SHOWN));
+    }
+    shown.join(", ")
+}
+
+/// A message on one line, cut where it gets long.
+pub(crate) fn message(text: &str) -> String {
+    let text = Safe::line(text.trim_end()).into_string();
+    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::completion::FailureClass;
+    use crate::model::id::{AgentId, RunId, StepId};
+    use crate::report::sample;
+
+    fn said(kind: EventKind) -> String {
+        event_line(&Event { seq: 1, at: Micros::from_secs(3), run: RunId(0), kind }, &sample::names())
+    }
+
+    #[test]
+    fn durations_read_like_a_person_says_them() {
+        let cases = [(0, "0 s"), (340, "340 ms"), (8_000, "8.0 s"), (59_990, "59.9 s"), (65_000, "1 m 05 s")];
+        for (ms, text) in cases {
+            assert_eq!(duration(Micros::from_millis(ms)), text);
+        }
+        assert_eq!(duration(Micros::from_secs(7_380)), "2 h 03 m");
+    }
+
+    #[test]
+    fn every_line_names_its_step_and_says_one_thing() {
+        let (step, agent) = (StepId(1), AgentId(1));
+        let started = |attempt| EventKind::AttemptStarted { step, attempt, agent, fallback: None };
+        assert_eq!(said(started(1)), "technical started on technical-1");
+        assert_eq!(said(started(2)), "technical started on technical-1, attempt 2");
+        let failure =
+            Failure { class: FailureClass::MalformedOutput, message: "no\nJSON\u{1b}[2J".into(), injected: true };
+        let proof = EndProof::Unconfirmed { left: 2 };
+        assert_eq!(
+            said(EventKind::AttemptFailed { step, attempt: 1, agent, failure, usage: None, proof }),
+            "technical attempt 1 on technical-1 failed: malformed output (injected): no␊JSON; \
+             2 of its processes could not be ended"
+        );
+        let why = WaitReason::Backoff { retry: 1, limit: 2 };
+        assert_eq!(
+            said(EventKind::StepWaiting { step, why, until: Some(Micros::from_millis(4_500)) }),
+            "technical waits 1.5 s before retry 1 of 2"
+        );
+        let cancelled = |because| EventKind::StepCancelled { step, because, cause: None };
+        assert_eq!(said(cancelled(Some(StepId(0)))), "technical cancelled with market");
+        assert_eq!(said(cancelled(Some(step))), "technical cancelled");
+    }
+
+    #[test]
+    fn the_run_and_its_agents_have_lines_of_their_own() {
+        assert_eq!(said(EventKind::RunStarted { seed: 5 }), "run r1 of trading started, seed 5");
+        let broken = EventKind::AgentBroken {
+            agent: AgentId(0),
+            reason: "broken by key".into(),
+            injected: true,
+            until: Some(Micros::from_secs(303)),
+        };
+        assert_eq!(said(broken), "agent market-1 takes no work (injected): broken by key, heals in 5 m 00 s");
+        let end =
+            |status, cause| EventKind::RunFinished { state: crate::model::state::RunState::Failed, status, cause };
+        assert_eq!(said(end(RunStatus::Deadline, Some(EndCause::Deadline))), "run failed: its deadline passed");
+        assert_eq!(said(end(RunStatus::Cancelled, Some(EndCause::Quit))), "run cancelled: quit");
+        assert_eq!(said(end(RunStatus::Succeeded, None)), "run succeeded");
+    }
+
+    #[test]
+    fn long_messages_are_cut() {
+        assert_eq!(message(&"x".repeat(1_000)).chars().count(), MESSAGE_CHARS_MAX + 1);
+    }
+}

@@ -1,0 +1,273 @@
+//! The result of a run: the document for machines and the exit code.
+
+use crate::model::completion::FailureClass;
+use crate::model::state::{EndCause, RunStatus, StepState};
+use crate::model::time::Micros;
+use crate::model::view::{Counts, RunSummary, StepError};
+use serde_json::{Map, Value, json};
+
+/// The word for a run that stands still and could go on.
+const PARKED: &str = "parked";
+/// The exit code of a parked run.
+pub const EXIT_PARKED: u8 = 75;
+
+/// How the run ended, in the word of the result document.
+#[must_use]
+pub const fn status(summary: &RunSummary) -> &'static str {
+    if summary.state.ended() { summary.status.word() } else { PARKED }
+}
+
+/// The exit code of a run that nothing was saved of.
+#[must_use]
+pub const fn exit_code(summary: &RunSummary) -> u8 {
+    if !summary.state.ended() {
+        return EXIT_PARKED;
+    }
+    match (summary.status, summary.cause) {
+        (RunStatus::Succeeded, _) => 0,
+        (RunStatus::Failed, _) => 1,
+        (RunStatus::Partial, _) => 3,
+        (RunStatus::Deadline, _) => 5,
+        (RunStatus::Cancelled, Some(EndCause::Quit | EndCause::Stop)) => 130,
+        (RunStatus::Cancelled, Some(EndCause::Terminate)) => 143,
+        (RunStatus::Cancelled, Some(EndCause::HangUp)) => 129,
+        (RunStatus::Cancelled, _) => 8,
+    }
+}
+
+/// The result document.
+#[must_use]
+pub fn document(summary: &RunSummary) -> Value {
+    let outputs: Map<String, Value> =
+        summary.outputs.iter().map(|(step, output)| (step.to_string(), (**output).clone())).collect();
+    json!({
+        "status": status(summary),
+        "run_id": &*summary.run_name,
+        "workflow": &*summary.workflow.id,
+        "seed": summary.seed,
+        "data": summary.data,
+        "outputs": outputs,
+        "metadata": metadata(summary),
+        "errors": summary.errors.iter().map(error).collect::<Vec<_>>(),
+        "recovery": recovery(summary),
+    })
+}
+
+fn metadata(summary: &RunSummary) -> Value {
+    json!({
+        "elapsed_s": summary.elapsed.as_secs_f64(),
+        "busy_s": summary.busy.as_secs_f64(),
+        "speedup": speedup(summary),
+        "critical_path_s": summary.critical_path.as_secs_f64(),
+        "lower_bound_s": summary.lower_bound.as_secs_f64(),
+        "efficiency": ratio(summary.lower_bound, summary.elapsed),
+        "max_parallel": summary.max_parallel,
+        "agents_used": summary.agents_used,
+        "attempts": summary.attempts,
+        "retries": summary.retries,
+        "fallbacks": summary.fallbacks,
+        "success_rate": summary.success_rate,
+        "throughput_per_s": throughput(summary),
+        "steps": steps(&summary.counts),
+        "strategy": summary.mode.word(),
+        "strategy_reason": summary.mode_reason,
+        "routes": [],
+        "pool": {"made": 0, "reused": 0},
+        "quality": {},
+        "resources": summary.usage.map(|usage| usage_json(&usage)),
+    })
+}
+
+/// How many times as fast as one step after the other: 1 where no time passed.
+#[must_use]
+pub fn speedup(summary: &RunSummary) -> f64 {
+    ratio(summary.busy, summary.elapsed)
+}
+
+fn ratio(part: Micros, whole: Micros) -> f64 {
+    if whole == Micros::ZERO { 1.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
+}
+
+fn throughput(summary: &RunSummary) -> f64 {
+    if summary.elapsed == Micros::ZERO {
+        return 0.0;
+    }
+    f64::from(summary.counts.of(StepState::Succeeded)) / summary.elapsed.as_secs_f64()
+}
+
+/// Every step is counted under exactly one word, so the parts add up to the total.
+fn steps(counts: &Counts) -> Value {
+    json!({
+        "total": counts.total(),
+        "succeeded": counts.of(StepState::Succeeded),
+        "failed": counts.of(StepState::Failed),
+        "skipped": counts.of(StepState::Skipped),
+        "cancelled": counts.of(StepState::Cancelled),
+        "compensated": 0,
+        "pending": counts.of(StepState::Pending) + counts.of(StepState::Ready),
+        "running": counts.active(),
+        "waiting": counts.of(StepState::Waiting),
+    })
+}
+
+/// What processes used.
+#[must_use]
+pub(crate) fn usage_json(usage: &crate::model::completion::Usage) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "no process has 2^53 bytes of memory")]
+    let peak_rss_mb = usage.peak_rss_bytes as f64 / 1e6;
+    json!({"cpu_s": usage.cpu_s, "peak_rss_mb": peak_rss_mb})
+}
+
+fn error(error: &StepError) -> Value {
+    json!({
+        "step": &*error.step,
+        "item": null,
+        "class": error.failure.class.word(),
+        "message": error.failure.message,
+        "attempts": error.attempts,
+        "agent": error.agent.as_deref(),
+        "injected": error.failure.injected,
+        "remediation": remediation(error),
+        "retryable": error.failure.class.retryable(),
+    })
+}
+
+/// What a person can do about a failure.
+#[must_use]
+pub fn remediation(error: &StepError) -> String {
+    if error.failure.injected {
+        return "this failure was injected on purpose: heal the agent and retry the step, or give the step a `fallback` \
+                so that it survives the next one"
+            .to_owned();
+    }
+    let agent = error.agent.as_deref().map_or_else(|| "the agent".to_owned(), |agent| format!("agent `{agent}`"));
+    match error.failure.class {
+        FailureClass::Transient => format!(
+            "likely to pass: run it again; if it stays, raise the step's `retry`, or give it a `fallback` beside {agent}"
+        ),
+        FailureClass::Timeout => {
+            format!("give the step a longer `timeout` or a faster agent, or look at why {agent} did not answer")
+        }
+        FailureClass::Crash => {
+            format!("{agent} ended in disorder: read the step's log, run its command by hand, then retry the step")
+        }
+        FailureClass::Unreachable => format!(
+            "{agent} could not be started or reached: check that its program is installed and executable, or add \
+             another agent with the same capability"
+        ),
+        FailureClass::MalformedOutput => format!(
+            "{agent} has to print exactly one JSON document on its standard output and everything else on its \
+             standard error; for free text use `stdout: text`"
+        ),
+        FailureClass::Permanent => {
+            "trying again will not help: correct the step, its input or its command as the message says".to_owned()
+        }
+        FailureClass::Cancelled => "it was cancelled: run the workflow again if you need its result".to_owned(),
+        FailureClass::Deadline => {
+            "the run's time was over: raise `limits.deadline`, or shorten the critical path (`upbeat plan` shows it)"
+                .to_owned()
+        }
+    }
+}
+
+/// Whether failed attempts were made good, in the word of the result document.
+#[must_use]
+pub const fn recovery_status(summary: &RunSummary) -> &'static str {
+    if summary.steps_hit == 0 {
+        "none"
+    } else if summary.steps_recovered == summary.steps_hit {
+        "recovered"
+    } else {
+        "not_recovered"
+    }
+}
+
+fn recovery(summary: &RunSummary) -> Value {
+    json!({
+        "status": recovery_status(summary),
+        "faults": summary.faults,
+        "steps_recovered": summary.steps_recovered,
+        "mttr_s": summary.mttr.map(Micros::as_secs_f64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::state::RunState;
+    use crate::report::json;
+    use crate::report::sample;
+
+    #[test]
+    fn the_document_of_the_tutorials_pipeline_is_the_contracts() {
+        let expected = concat!(
+            r#"{"status":"succeeded","run_id":"r1","workflow":"trading","seed":0,"data":{"risk":0.35},"#,
+            r#""outputs":{"market":{"n":1}},"#,
+            r#""metadata":{"elapsed_s":8.0,"busy_s":11.0,"speedup":1.375,"critical_path_s":8.0,"lower_bound_s":8.0,"#,
+            r#""efficiency":1.0,"max_parallel":2,"agents_used":5,"attempts":5,"retries":0,"fallbacks":0,"#,
+            r#""success_rate":1.0,"throughput_per_s":0.625,"steps":{"total":5,"succeeded":5,"failed":0,"skipped":0,"#,
+            r#""cancelled":0,"compensated":0,"pending":0,"running":0,"waiting":0},"strategy":"parallel","#,
+            r#""strategy_reason":"the default","routes":[],"pool":{"made":0,"reused":0},"quality":{},"#,
+            r#""resources":null},"errors":[],"#,
+            r#""recovery":{"status":"none","faults":0,"steps_recovered":0,"mttr_s":null}}"#
+        );
+        assert_eq!(json::line(&document(&sample::summary())), expected);
+    }
+
+    #[test]
+    fn no_time_means_no_speedup_and_no_division_by_zero() {
+        let mut summary = sample::summary();
+        summary.elapsed = Micros::ZERO;
+        summary.busy = Micros::ZERO;
+        let meta = metadata(&summary);
+        assert_eq!([&meta["speedup"], &meta["efficiency"], &meta["throughput_per_s"]], [1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn exit_codes_follow_the_table() {
+        use EndCause::{Cancel, HangUp, Quit, Stop, Terminate};
+        let rows = [
+            (RunState::Succeeded, RunStatus::Succeeded, None, 0),
+            (RunState::Failed, RunStatus::Failed, None, 1),
+            (RunState::Failed, RunStatus::Failed, Some(EndCause::FailFast), 1),
+            (RunState::Partial, RunStatus::Partial, None, 3),
+            (RunState::Failed, RunStatus::Deadline, Some(EndCause::Deadline), 5),
+            (RunState::Cancelled, RunStatus::Cancelled, Some(Cancel), 8),
+            (RunState::Cancelled, RunStatus::Cancelled, Some(Quit), 130),
+            (RunState::Stopped, RunStatus::Cancelled, Some(Stop), 130),
+            (RunState::Cancelled, RunStatus::Cancelled, Some(Terminate), 143),
+            (RunState::Cancelled, RunStatus::Cancelled, Some(HangUp), 129),
+            (RunState::Paused, RunStatus::Cancelled, None, 75),
+        ];
+        for (state, status, cause, code) in rows {
+            let summary = RunSummary { state, status, cause, ..sample::summary() };
+            assert_eq!(exit_code(&summary), code, "{state:?} {status:?} {cause:?}");
+        }
+    }
+
+    #[test]
+    fn every_error_says_what_to_do() {
+        for class in FailureClass::ALL {
+            let mut error = sample::error("a", class, "it broke");
+            assert!(remediation(&error).len() > 20, "{class:?}");
+            error.failure.injected = true;
+            assert!(remediation(&error).contains("on purpose"));
+        }
+        let json = error(&sample::error("fetch", FailureClass::Timeout, "no answer within 30 s"));
+        let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            ["step", "item", "class", "message", "attempts", "agent", "injected", "remediation", "retryable"]
+        );
+        assert_eq!(json["retryable"], true);
+    }
+
+    #[test]
+    fn recovery_is_none_without_failed_attempts_and_not_recovered_if_one_stayed() {
+        let mut summary = sample::summary();
+        for (hit, recovered, word) in [(0, 0, "none"), (2, 2, "recovered"), (2, 1, "not_recovered")] {
+            (summary.steps_hit, summary.steps_recovered) = (hit, recovered);
+            assert_eq!(recovery(&summary)["status"], word);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A workflow and a summary for the tests of this room.
+
+use crate::model::agent::{Agent, AgentKind, Script, Simulated};
+use crate::model::completion::{Failure, FailureClass};
+use crate::model::defaults;
+use crate::model::id::StepId;
+use crate::model::policy::{Limits, Mode, Recovery, Success};
+use crate::model::state::{RunState, RunStatus, StepState};
+use crate::model::step::{Need, NeedOn, StdoutMode, Step, Work};
+use crate::model::time::Micros;
+use crate::model::view::{Counts, RunSummary, Shape, StepError, StepSummary};
+use crate::model::workflow::Workflow;
+use crate::report::events::Names;
+use serde_json::{Map, json};
+use std::sync::Arc;
+
+/// A step that asks for `capability`, needs `needs` (by place) and is expected to take `seconds`.
+pub(crate) fn step(id: &str, capability: &str, needs: &[u32], seconds: Option<u64>) -> Step {
+    Step {
+        id: id.into(),
+        name: None,
+        description: None,
+        group: None,
+        work: Work::Capability { capability: capability.into() },
+        action: None,
+        with: Map::new(),
+        cwd: None,
+        env: Vec::new(),
+        stdout: StdoutMode::Auto,
+        needs: needs.iter().map(|&n| Need { step: StepId(n), on: NeedOn::Succeeded }).collect(),
+        input: Vec::new(),
+        output: Vec::new(),
+        timeout: Some(defaults::AGENT_TIMEOUT),
+        retry: defaults::retry(2),
+        priority: defaults::PRIORITY,
+        critical: false,
+        fallback: Vec::new(),
+        estimate: seconds.map(Micros::from_secs),
+    }
+}
+
+/// A simulated agent.
+pub(crate) fn agent(id: &str, capability: &str, slots: u32) -> Agent {
+    let kind = Simulated { speed: 1.0, jitter: 0.0, default: Script::default(), script: indexmap::IndexMap::new() };
+    Agent {
+        id: id.into(),
+        kind: AgentKind::Simulated(kind),
+        capabilities: vec![capability.into()],
+        slots,
+        weight: 1.0,
+        backup: false,
+        allow_faults: false,
+    }
+}
+
+/// The five steps of the trading example: 2 s, then 4 s beside 3 s, then 1 s, then 1 s.
+pub(crate) fn workflow() -> Workflow {
+    let steps = vec![
+        step("market", "data", &[], Some(2)),
+        step("technical", "tech", &[0], Some(4)),
+        step("sentiment", "senti", &[0], Some(3)),
+        step("risk", "risk", &[1, 2], Some(1)),
+        step("decision", "decide", &[3], Some(1)),
+    ];
+    let agents = vec![
+        agent("market-1", "data", 1),
+        agent("technical-1", "tech", 1),
+        agent("sentiment-1", "senti", 1),
+        agent("risk-1", "risk", 1),
+        agent("strategy-1", "decide", 1),
+    ];
+    Workflow {
+        id: "trading".into(),
+        name: None,
+        description: None,
+        folder: None,
+        data: json!({}),
+        env: Vec::new(),
+        mode: Mode::Parallel,
+        mode_source: "the default".to_owned(),
+        limits: Limits::default(),
+        success: Success::All,
+        recovery: Recovery::Continue,
+        agents,
+        steps,
+    }
+}
+
+/// The shape of a workflow whose steps stand in topological order, as all of these do.
+pub(crate) fn shape(workflow: &Workflow) -> Shape {
+    let mut shape = Shape { dependents: vec![Vec::new(); workflow.steps.len()], ..Shape::default() };
+    for id in workflow.step_ids() {
+        let needs = &workflow.step(id).needs;
+        shape.order.push(id);
+        shape.level.push(needs.iter().map(|need| shape.level[need.step.index()] + 1).max().unwrap_or(0));
+        for need in needs {
+            shape.dependents[need.step.index()].push(id);
+        }
+    }
+    shape
+}
+
+/// A final failure after three attempts on `tech-1`.
+pub(crate) fn error(step: &str, class: FailureClass, message: &str) -> StepError {
+    StepError { step: step.into(), failure: Failure::new(class, message), attempts: 3, agent: Some("tech-1".into()) }
+}
+
+/// What the trading example ends with.
+pub(crate) fn summary() -> RunSummary {
+    let workflow = Arc::new(workflow());
+    let mut counts = Counts::default();
+    let mut steps = Vec::new();
+    for step in &workflow.steps {
+        counts.add(StepState::Succeeded);
+        steps.push(StepSummary {
+            step: step.id.clone(),
+            state: StepState::Succeeded,
+            attempts: 1,
+            agent: None,
+            started: Some(Micros::ZERO),
+            ended: step.estimate,
+            injected: false,
+        });
+    }
+    RunSummary {
+        run_name: "r1".into(),
+        workflow,
+        state: RunState::Succeeded,
+        status: RunStatus::Succeeded,
+        cause: None,
+        seed: 0,
+        data: json!({"risk": 0.35}),
+        outputs: vec![("market".into(), Arc::new(json!({"n": 1})))],
+        elapsed: Micros::from_secs(8),
+        busy: Micros::from_secs(11),
+        critical_path: Micros::from_secs(8),
+        lower_bound: Micros::from_secs(8),
+        max_parallel: 2,
+        agents_used: 5,
+        attempts: 5,
+        retries: 0,
+        fallbacks: 0,
+        success_rate: 1.0,
+        counts,
+        mode: Mode::Parallel,
+        mode_reason: "the default".to_owned(),
+        usage: None,
+        errors: Vec::new(),
+        steps_hit: 0,
+        steps_recovered: 0,
+        faults: 0,
+        mttr: None,
+        steps,
+    }
+}
+
+/// The names of the trading example; its run started after one second.
+pub(crate) fn names() -> Names {
+    let workflow = Arc::new(workflow());
+    let agents = workflow.agents.iter().map(|agent| agent.id.clone()).collect();
+    Names { run: "r1".into(), workflow, agents, started: Some(Micros::from_secs(1)) }
+}

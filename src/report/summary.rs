@@ -1,0 +1,229 @@
+//! The summary after a run, for people: what came out, how it compares, what was recovered, what to do about the rest.
+//!
+//! Plain lines without colour, safe to print: it stays in the terminal's scrollback after the panel has gone, and it is
+//! what `--output text` prints.
+
+use super::plain::{cause_words, duration, failed, message};
+use super::result::{recovery_status, remediation, speedup, status};
+use crate::model::safe::Safe;
+use crate::model::state::{EndCause, StepState};
+use crate::model::time::Micros;
+use crate::model::view::RunSummary;
+use serde_json::Value;
+
+/// More failures than this are only counted.
+const ERRORS_SHOWN: usize = 20;
+/// Columns of the labels.
+const LABEL: usize = 11;
+
+/// The summary, each line ended by a line break.
+#[must_use]
+pub fn text(summary: &RunSummary) -> String {
+    let mut out = String::new();
+    let workflow = Safe::line(&summary.workflow.id);
+    out += &format!("{workflow}  {}\n\n", headline(summary));
+    let mut row = |label: &str, text: String| {
+        out += format!("  {label:LABEL$}{text}\n").trim_end_matches(' ');
+    };
+    row("steps", steps(summary));
+    row("time", time(summary));
+    row("order", format!("{}, {}", summary.mode.word(), Safe::line(&summary.mode_reason)));
+    if let Some(work) = work(summary) {
+        row("work", work);
+    }
+    if let Some(recovery) = recovery(summary) {
+        row("recovery", recovery);
+    }
+    if let Some(data) = data(&summary.data) {
+        row("data", data);
+    }
+    row("run", format!("{}, seed {}; nothing of it was saved", Safe::line(&summary.run_name), summary.seed));
+    out += &errors(summary);
+    out
+}
+
+fn headline(summary: &RunSummary) -> String {
+    let after =
+        if summary.elapsed == Micros::ZERO { String::new() } else { format!(" after {}", duration(summary.elapsed)) };
+    let word = match status(summary) {
+        "partial" => "succeeded in part",
+        "deadline" => "failed: its deadline passed,",
+        "parked" => "is parked, not finished,",
+        other => other,
+    };
+    let why = match summary.cause {
+        Some(EndCause::Deadline) | None => String::new(),
+        Some(cause) => format!(" ({})", cause_words(cause)),
+    };
+    format!("{}{after}{why}", word.strip_suffix(',').filter(|_| after.is_empty()).unwrap_or(word))
+}
+
+fn steps(summary: &RunSummary) -> String {
+    let counts = &summary.counts;
+    let mut text = format!("{} of {} succeeded", counts.of(StepState::Succeeded), counts.total());
+    for state in StepState::ALL {
+        if state != StepState::Succeeded && counts.of(state) > 0 {
+            text += &format!(", {} {}", counts.of(state), state.word());
+        }
+    }
+    text
+}
+
+/// Measured against doing everything one after the other, and against what these agents could do at best.
+fn time(summary: &RunSummary) -> String {
+    if summary.elapsed == Micros::ZERO {
+        return "none".to_owned();
+    }
+    let (elapsed, bound) = (duration(summary.elapsed), duration(summary.lower_bound));
+    let times = speedup(summary);
+    let against = if times >= 1.05 {
+        format!("{elapsed} instead of {} one after the other: {times:.1} times as fast", duration(summary.busy))
+    } else {
+        format!("{elapsed} for {} of work", duration(summary.busy))
+    };
+    let slack = summary.elapsed.saturating_sub(summary.lower_bound);
+    if slack.0 * 100 <= summary.elapsed.0 {
+        format!("{against}; these agents could not have been faster")
+    } else {
+        format!("{against}; at best {bound} on these agents")
+    }
+}
+
+fn work(summary: &RunSummary) -> Option<String> {
+    let count = |n: u32, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    (summary.attempts > 0).then(|| {
+        let mut text = format!(
+            "{} on {}, at most {} at once",
+            count(summary.attempts, "attempt", "attempts"),
+            count(summary.agents_used, "agent", "agents"),
+            summary.max_parallel
+        );
+        if summary.retries > 0 {
+            text += &format!("; {}", count(summary.retries, "retry", "retries"));
+        }
+        if summary.fallbacks > 0 {
+            text += &format!("; {}", count(summary.fallbacks, "fallback", "fallbacks"));
+        }
+        text
+    })
+}
+
+fn recovery(summary: &RunSummary) -> Option<String> {
+    let injected = match summary.faults {
+        0 => String::new(),
+        1 => "; 1 injected fault struck".to_owned(),
+        n => format!("; {n} injected faults struck"),
+    };
+    let mean = summary.mttr.map_or(String::new(), |time| format!(", after {} on average", duration(time)));
+    match recovery_status(summary) {
+        "none" if summary.faults == 0 => None,
+        "none" => Some(format!("nothing to recover{injected}")),
+        _ => {
+            let steps = if summary.steps_hit == 1 { "step" } else { "steps" };
+            Some(format!(
+                "{} of {} {steps} with a failed attempt ended well{mean}{injected}",
+                summary.steps_recovered, summary.steps_hit
+            ))
+        }
+    }
+}
+
+fn data(data: &Value) -> Option<String> {
+    const SHOWN: usize = 6;
+    let members = data.as_object().filter(|members| !members.is_empty())?;
+    let mut names: Vec<String> = members.keys().take(SHOWN).map(|key| Safe::line(key).into_string()).collect();
+    if members.len() > SHOWN {
+        names.push(format!("{} more", members.len() - SHOWN));
+    }
+    Some(format!("{} (`--output json` prints it)", names.join(", ")))
+}
+
+fn errors(summary: &RunSummary) -> String {
+    let mut out = String::new();
+    if summary.errors.is_empty() {
+        return out;
+    }
+    out += "\nfailed for good\n";
+    for error in summary.errors.iter().take(ERRORS_SHOWN) {
+        let tries = match error.attempts {
+            0 => String::new(),
+            1 => ", 1 attempt".to_owned(),
+            n => format!(", {n} attempts"),
+        };
+        let agent = error.agent.as_ref().map_or(String::new(), |agent| format!(", last on {}", Safe::line(agent)));
+        out += &format!("  {}{tries}{agent}\n", Safe::line(&error.step));
+        out += &format!("    {}\n", failed(&error.failure));
+        out += &format!("    → {}\n", message(&remediation(error)));
+    }
+    if summary.errors.len() > ERRORS_SHOWN {
+        out += &format!("  … and {} more (`--output json` lists all)\n", summary.errors.len() - ERRORS_SHOWN);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::completion::FailureClass;
+    use crate::model::state::{RunState, RunStatus};
+    use crate::report::sample;
+    use serde_json::json;
+
+    #[test]
+    fn a_good_run_says_what_was_gained() {
+        assert_eq!(
+            text(&sample::summary()),
+            "trading  succeeded after 8.0 s\n\
+             \n\
+             \x20 steps      5 of 5 succeeded\n\
+             \x20 time       8.0 s instead of 11.0 s one after the other: 1.4 times as fast; \
+             these agents could not have been faster\n\
+             \x20 order      parallel, the default\n\
+             \x20 work       5 attempts on 5 agents, at most 2 at once\n\
+             \x20 data       risk (`--output json` prints it)\n\
+             \x20 run        r1, seed 0; nothing of it was saved\n"
+        );
+    }
+
+    #[test]
+    fn a_bad_run_names_each_failure_and_the_way_out() {
+        let mut summary = sample::summary();
+        summary.counts.remove(StepState::Succeeded);
+        summary.counts.add(StepState::Failed);
+        summary.errors = vec![sample::error("tech\u{1b}[2Jnical", FailureClass::Timeout, "no answer within 30 s")];
+        (summary.state, summary.status) = (RunState::Partial, RunStatus::Partial);
+        (summary.steps_hit, summary.steps_recovered, summary.faults) = (2, 1, 1);
+        summary.mttr = Some(Micros::from_millis(1_500));
+        let text = text(&summary);
+        assert!(text.starts_with("trading  succeeded in part after 8.0 s\n"), "{text}");
+        assert!(text.contains("4 of 5 succeeded, 1 failed\n"));
+        assert!(text.contains(
+            "1 of 2 steps with a failed attempt ended well, after 1.5 s on average; 1 injected fault struck\n"
+        ));
+        assert!(text.contains(
+            "\nfailed for good\n  technical, 3 attempts, last on tech-1\n    timeout: no answer within 30 s\n    → give"
+        ));
+    }
+
+    #[test]
+    fn an_early_end_says_why() {
+        let mut summary = sample::summary();
+        (summary.state, summary.status, summary.cause) =
+            (RunState::Cancelled, RunStatus::Cancelled, Some(EndCause::Quit));
+        assert!(text(&summary).starts_with("trading  cancelled after 8.0 s (quit)\n"));
+        (summary.status, summary.cause) = (RunStatus::Deadline, Some(EndCause::Deadline));
+        assert!(text(&summary).starts_with("trading  failed: its deadline passed, after 8.0 s\n"));
+        (summary.state, summary.cause, summary.elapsed) = (RunState::Paused, None, Micros::ZERO);
+        assert!(text(&summary).starts_with("trading  is parked, not finished\n"));
+    }
+
+    #[test]
+    fn no_summary_grows_with_the_number_of_failures() {
+        let mut summary = sample::summary();
+        summary.errors = vec![sample::error("a", FailureClass::Crash, "x"); 5_000];
+        summary.data = json!({});
+        let text = text(&summary);
+        assert!(text.lines().count() < 100 && text.contains("… and 4980 more"));
+        assert!(!text.contains("  data"));
+    }
+}
