@@ -1,1 +1,99 @@
 //! The headless commands and their exit codes.
+//!
+//! [`main`] does what the command line asks for. What needs the panel comes back as [`Next::Panel`], because this room
+//! does not know the panel: `main.rs` opens it and comes back with [`after_panel`].
+
+mod args;
+mod check;
+mod graph;
+mod headless;
+mod keys;
+mod load;
+mod out;
+mod progress;
+mod refused;
+mod run;
+mod signals;
+
+pub use run::{PanelOrder, after_panel};
+
+use args::{Cli, Command, CompletionsArgs, Output, PlanArgs};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use out::{Done, EXIT_CLOSED, Stop};
+use std::ffi::OsString;
+
+/// What is to be done when the command line has been read.
+#[derive(Debug)]
+pub enum Next {
+    /// Everything is done; this is the exit code.
+    Exit(u8),
+    /// The panel is to be shown.
+    Panel(PanelOrder),
+}
+
+/// Does what the command line asks for, up to the panel.
+#[must_use]
+pub fn main(args: impl IntoIterator<Item = OsString>) -> Next {
+    let matches = match Cli::command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(told) => return Next::Exit(tell(&told)),
+    };
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => command(&cli, &matches).unwrap_or_else(|Stop(code)| Next::Exit(code)),
+        Err(told) => Next::Exit(tell(&told)),
+    }
+}
+
+/// Help and version go to standard output, wrong usage to standard error.
+fn tell(told: &clap::Error) -> u8 {
+    match told.print() {
+        Ok(()) => u8::try_from(told.exit_code()).unwrap_or(out::EXIT_USAGE),
+        Err(_) => EXIT_CLOSED,
+    }
+}
+
+fn command(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
+    let own = matches.subcommand().map_or(matches, |(_, own)| own);
+    let done = match &cli.command {
+        None => {
+            refused::config();
+            return run::open(cli, own);
+        }
+        Some(Command::Run(args)) => {
+            refused::config();
+            return run::run(args, own);
+        }
+        Some(Command::Check(args)) => check::check(args),
+        Some(Command::Plan(args)) => plan(args),
+        Some(Command::Graph(args)) => graph::graph(args),
+        Some(Command::Keys(args)) => print(&if args.markdown { keys::markdown() } else { keys::text() }),
+        Some(Command::Schema) => print(&(crate::report::json::pretty(&crate::spec::schema()) + "\n")),
+        Some(Command::Completions(args)) => completions(args),
+        Some(Command::Later(later)) => refused::command(later),
+    };
+    done.map(Next::Exit)
+}
+
+fn print(text: &str) -> Done {
+    out::result(text).map(|()| 0)
+}
+
+/// `upbeat plan`.
+fn plan(args: &PlanArgs) -> Done {
+    refused::plan(args)?;
+    let loaded = load::workflow(&args.file, &args.model, load::Needs::Agents)?;
+    let workflow = loaded.accept(args.output)?;
+    let shape = crate::engine::graph::shape(&workflow);
+    let plan = crate::report::plan::Plan::new(&workflow, &shape);
+    print(&match args.output {
+        Output::Text => plan.text(),
+        Output::Json => crate::report::json::pretty(&plan.json()) + "\n",
+    })
+}
+
+/// `upbeat completions`. Names that are hidden from the help are not offered either.
+fn completions(args: &CompletionsArgs) -> Done {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "upbeat", &mut text);
+    print(&String::from_utf8_lossy(&text))
+}

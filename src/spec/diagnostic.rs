@@ -53,6 +53,8 @@ macro_rules! codes {
 codes! {
     /// Not YAML or JSON.
     Syntax = "syntax",
+    /// A file that is not there or cannot be read.
+    Unreadable = "unreadable",
     /// Not valid UTF-8.
     Encoding = "encoding",
     /// Nothing in the file.

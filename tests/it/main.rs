@@ -1,4 +1,7 @@
 //! One integration binary: everything that needs the real program.
 
 mod attempts;
+mod cli;
 mod processes;
+mod program;
+mod workflows;

@@ -1,0 +1,221 @@
+//! From paths and options to a workflow and its diagnostics: files are read here, and understood in `spec`.
+
+use super::args::{ModeWord, ModelOptions, Output};
+use super::out::{self, EXIT_USAGE, Stop, refuse, say};
+use crate::model::policy::Mode;
+use crate::model::workflow::Workflow;
+use crate::report::json;
+use crate::spec::{self, Code, Diagnostic, LIMITS, Options, Outcome, Severity, Source};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The name of standard input, as an option and in messages.
+const STDIN: &str = "-";
+
+/// What the workflow is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// To be run or planned: everything asked for has to be offered.
+    Agents,
+    /// To be drawn.
+    GraphOnly,
+}
+
+/// What came of the files.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    workflow: Option<Workflow>,
+    diagnostics: Vec<Diagnostic>,
+    /// Diagnostics beyond the limit.
+    more: usize,
+}
+
+impl Loaded {
+    /// Takes over what was said about a file; gives its value.
+    fn add<T>(&mut self, outcome: Outcome<T>) -> Option<T> {
+        self.diagnostics.extend(outcome.diagnostics);
+        self.more += outcome.more;
+        outcome.value
+    }
+
+    /// The workflow, unless its file is refused.
+    pub(crate) const fn workflow(&self) -> Option<&Workflow> {
+        self.workflow.as_ref()
+    }
+
+    /// Everything there is to say.
+    pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Errors, and the rest.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let errors = self.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        (errors, self.diagnostics.len() - errors)
+    }
+
+    /// Whether there is nothing to run.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.workflow.is_none() || self.counts().0 > 0
+    }
+
+    /// Says everything on standard error.
+    pub(crate) fn say(&self) {
+        if !self.diagnostics.is_empty() {
+            say(spec::render_all(&self.diagnostics, self.more).trim_end());
+        }
+    }
+
+    /// The workflow; else its faults are told where `output` wants them, and that was all.
+    pub(crate) fn accept(self, output: Output) -> Result<Workflow, Stop> {
+        if !self.is_refused() {
+            self.say();
+            return self.workflow.ok_or(Stop(EXIT_USAGE));
+        }
+        match output {
+            Output::Text => self.say(),
+            Output::Json => out::result(&(json::pretty(&self.diagnostics) + "\n"))?,
+        }
+        Err(Stop(EXIT_USAGE))
+    }
+}
+
+/// What comes from beside the workflow's file; read once, for however many workflows.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    options: Options,
+    faults: Loaded,
+    stdin_taken: bool,
+}
+
+impl Beside {
+    /// Reads the files and values that the options name.
+    pub(crate) fn read(model: &ModelOptions, needs: Needs) -> Result<Self, Stop> {
+        let mut faults = Loaded::default();
+        let mut set = Vec::with_capacity(model.set.len());
+        for text in &model.set {
+            match spec::data::parse_set(text) {
+                Ok(pair) => set.push(pair),
+                Err(why) => return refuse(&format!("--set: {}", crate::model::safe::Safe::line(&why))),
+            }
+        }
+        let stdin = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == STDIN);
+        if stdin(&model.agents) && stdin(&model.data) {
+            return refuse("--agents and --data cannot both be read from standard input");
+        }
+        let mut value = |path: &Option<PathBuf>| {
+            let source = path.as_ref().map(|path| source(path))?;
+            source.map_err(|fault| faults.diagnostics.push(*fault)).ok()
+        };
+        let (agents, data) = (value(&model.agents), value(&model.data));
+        let agents = agents.and_then(|source| faults.add(spec::read_agents(&source)));
+        let data = data.and_then(|source| faults.add(spec::read_data(&source)));
+        let mode = model.mode.map(|word| {
+            let mode = if word == ModeWord::Sequential { Mode::Sequential } else { Mode::Parallel };
+            (mode, "the option --mode".to_owned())
+        });
+        let options = Options {
+            // Without the agents that were to come from outside, every capability would seem to be missing.
+            agents_needed: needs == Needs::Agents && (model.agents.is_none() || agents.is_some()),
+            agents: agents.unwrap_or_default(),
+            data,
+            set,
+            mode,
+            max_parallel: model.max_parallel,
+            folder: None,
+            cores: cores(),
+        };
+        Ok(Self { options, faults, stdin_taken: stdin(&model.agents) || stdin(&model.data) })
+    }
+
+    /// What is wrong with the files beside the workflow.
+    pub(crate) const fn faults(&self) -> &Loaded {
+        &self.faults
+    }
+
+    /// Reads a workflow.
+    pub(crate) fn workflow(&mut self, path: &Path) -> Result<Loaded, Stop> {
+        let mut loaded = Loaded::default();
+        if path.as_os_str() == STDIN && std::mem::replace(&mut self.stdin_taken, true) {
+            return refuse("standard input can be read only once");
+        }
+        match source(path) {
+            Ok(source) => {
+                self.options.folder = folder(path);
+                loaded.workflow = loaded.add(spec::read(&source, &self.options));
+            }
+            Err(fault) => loaded.diagnostics.push(*fault),
+        }
+        Ok(loaded)
+    }
+}
+
+/// Reads one workflow with everything that belongs to it.
+pub(crate) fn workflow(path: &Path, model: &ModelOptions, needs: Needs) -> Result<Loaded, Stop> {
+    let mut beside = Beside::read(model, needs)?;
+    let loaded = beside.workflow(path)?;
+    let mut all = beside.faults;
+    all.diagnostics.extend(loaded.diagnostics);
+    all.more += loaded.more;
+    all.workflow = loaded.workflow;
+    Ok(all)
+}
+
+/// Slots for processes.
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+/// The folder of a file, from the root on: upbeat may be asked from anywhere.
+fn folder(path: &Path) -> Option<String> {
+    if path.as_os_str() == STDIN {
+        return None;
+    }
+    let whole = std::path::absolute(path).ok()?;
+    whole.parent().and_then(Path::to_str).map(str::to_owned)
+}
+
+/// The text of a file, or of standard input; never more of it than a file may have.
+fn source(path: &Path) -> Result<Source, Box<Diagnostic>> {
+    let name = path.to_string_lossy();
+    let mut bytes = Vec::new();
+    let most = LIMITS.bytes as u64 + 1;
+    let read = if path.as_os_str() == STDIN {
+        io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    match read {
+        Ok(_) => spec::source_from_bytes(&name, bytes),
+        Err(error) => Err(Box::new(Diagnostic::whole_file(&name, Code::Unreadable, unreadable(path, &error)))),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => match nearest(path) {
+            Some(near) => format!("there is no such file; did you mean {near}?"),
+            None => "there is no such file".to_owned(),
+        },
+        io::ErrorKind::IsADirectory => "this is a folder; a file is needed".to_owned(),
+        io::ErrorKind::PermissionDenied => "it may not be read (permission denied)".to_owned(),
+        _ => format!("it cannot be read: {error}"),
+    }
+}
+
+/// A file of nearly that name in the same folder.
+fn nearest(path: &Path) -> Option<String> {
+    const LOOKED_AT: usize = 1_000;
+    let wanted = path.file_name()?.to_str()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let names = std::fs::read_dir(folder).ok()?.take(LOOKED_AT).flatten();
+    let mut near: Vec<(usize, String)> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .map(|name| (strsim::damerau_levenshtein(wanted, &name), name))
+        .filter(|(distance, _)| *distance <= 2 || *distance * 5 <= wanted.len())
+        .collect();
+    near.sort();
+    let (_, name) = near.into_iter().next()?;
+    Some(path.with_file_name(name).to_string_lossy().into_owned())
+}
