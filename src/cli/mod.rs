@@ -44,6 +44,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Next {
     }
 }
 
+/// Says on standard error what went wrong in upbeat itself, and gives the exit code for that.
+#[must_use]
+pub fn own_fault(what: &str) -> u8 {
+    out::say(&format!("upbeat: {what}"));
+    out::EXIT_FAULT
+}
+
 /// Help and version go to standard output, wrong usage to standard error.
 fn tell(told: &clap::Error) -> u8 {
     match told.print() {

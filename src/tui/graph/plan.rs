@@ -1,0 +1,171 @@
+//! From a workflow to a layout that suits the pane: cards where they fit, else lines.
+
+use crate::model::view::Shape;
+use crate::model::workflow::Workflow;
+use crate::report::format::width;
+use crate::report::graph::{Direction, GraphInput, Layout, LayoutOptions, from_workflow, layout};
+use std::sync::Arc;
+
+/// Beyond this many steps and needs a layout is made on a thread of its own.
+const AT_ONCE_MAX: usize = 240;
+/// Beyond this many steps and needs there is no drawing: the list is shown.
+const DRAWN_MAX: usize = 60_000;
+/// Work for uncrossing edges: less than for exports, because somebody waits.
+const EFFORT: u64 = 20_000_000;
+/// Cells of a name in a card and in a line.
+const CARD_NAME_MAX: usize = 26;
+const LINE_NAME_MAX: usize = 22;
+/// Cells around a name: frame, padding, glyph; and at least so many for a card's lower frame.
+const CARD_AROUND: usize = 6;
+const CARD_LEAST: usize = 16;
+/// Glyph and space before a name; then the time and a mark.
+const LINE_AROUND: usize = 11;
+
+/// How much of a step is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// A frame with the name, and agent and time in its lower edge.
+    #[default]
+    Card,
+    /// One line: glyph, name, time.
+    Line,
+}
+
+/// What a picture is made for. Another wish is another picture.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    /// The workflow.
+    pub(crate) workflow: Arc<Workflow>,
+    /// Its shape.
+    pub(crate) shape: Arc<Shape>,
+    /// The way edges flow; `None`: whichever shows more.
+    pub(crate) direction: Option<Direction>,
+    /// Cells of the pane.
+    pub(crate) room: (u16, u16),
+}
+
+impl PartialEq for Wish {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shape, &other.shape) && self.direction == other.direction && self.room == other.room
+    }
+}
+
+impl Wish {
+    fn size(&self) -> usize {
+        self.workflow.steps.len() + self.workflow.steps.iter().map(|step| step.needs.len()).sum::<usize>()
+    }
+    /// Whether it is worth a drawing at all.
+    pub(crate) fn drawable(&self) -> bool {
+        self.size() <= DRAWN_MAX
+    }
+    /// Whether it is drawn within a frame's time.
+    pub(crate) fn at_once(&self) -> bool {
+        self.size() <= AT_ONCE_MAX
+    }
+}
+
+/// A finished picture.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawing {
+    /// Boxes and lines.
+    pub(crate) layout: Layout,
+    /// Source and target of every edge, by step.
+    pub(crate) edges: Vec<(u32, u32)>,
+    /// What boxes show.
+    pub(crate) detail: Detail,
+}
+
+fn boxes(wish: &Wish, detail: Detail, direction: Direction) -> GraphInput {
+    let (name_max, around, least, h) = match detail {
+        Detail::Card => (CARD_NAME_MAX, CARD_AROUND, CARD_LEAST, 3),
+        Detail::Line => (LINE_NAME_MAX, LINE_AROUND, 0, 1),
+    };
+    let flat = direction == Direction::LeftToRight;
+    let own = |place: usize| (width(&wish.workflow.steps[place].id).min(name_max) + around).max(least);
+    // Boxes of one level are equally wide, so that their edges begin in one column.
+    let mut widest = vec![0; wish.shape.level.iter().max().map_or(1, |level| *level as usize + 1)];
+    for (place, level) in wish.shape.level.iter().enumerate() {
+        let widest = &mut widest[*level as usize];
+        *widest = own(place).max(*widest);
+    }
+    from_workflow(&wish.workflow, |place| {
+        let w = if flat { widest[wish.shape.level.get(place).map_or(0, |level| *level as usize)] } else { own(place) };
+        (u32::try_from(w.max(own(place))).unwrap_or(1), h)
+    })
+}
+
+fn drawn(wish: &Wish, detail: Detail, direction: Direction, node_gap: u32) -> Drawing {
+    let input = boxes(wish, detail, direction);
+    let options = LayoutOptions { direction, node_gap, effort: EFFORT, ..LayoutOptions::default() };
+    Drawing { layout: layout(&input, &options), edges: input.edges, detail }
+}
+
+/// Draws. The first way in which everything fits is taken: cards before lines, along the page before down it. Where none
+/// fits, lines, in the direction that hides less.
+pub(crate) fn draw(wish: &Wish) -> Drawing {
+    let room = (i32::from(wish.room.0), i32::from(wish.room.1));
+    let over = |drawing: &Drawing| {
+        let (w, h) = (drawing.layout.width.max(1), drawing.layout.height.max(1));
+        // The share that is out of sight.
+        1.0 - f64::from(w.min(room.0)) * f64::from(h.min(room.1)) / (f64::from(w) * f64::from(h))
+    };
+    let directions = match wish.direction {
+        Some(direction) => vec![direction],
+        // Down the page a large graph is wide at once: not worth a second try.
+        None if wish.at_once() => vec![Direction::LeftToRight, Direction::TopToBottom],
+        None => vec![Direction::LeftToRight],
+    };
+    let gap =
+        |direction: Direction, roomy: bool| if direction == Direction::LeftToRight { u32::from(roomy) } else { 2 };
+    if wish.at_once() {
+        for direction in &directions {
+            for roomy in [true, false] {
+                let cards = drawn(wish, Detail::Card, *direction, gap(*direction, roomy));
+                if over(&cards) <= 0.0 {
+                    return cards;
+                }
+            }
+        }
+    }
+    let mut best: Option<(f64, Drawing)> = None;
+    for direction in directions {
+        let lines = drawn(wish, Detail::Line, direction, gap(direction, true));
+        let hidden = over(&lines);
+        if best.as_ref().is_none_or(|(least, _)| hidden < *least) {
+            best = Some((hidden, lines));
+        }
+    }
+    best.expect("there is at least one direction").1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::tests::fixtures;
+
+    fn wish(room: (u16, u16), direction: Option<Direction>) -> Wish {
+        let view = fixtures::loaded();
+        let run = &view.runs[0];
+        Wish { workflow: run.workflow.clone(), shape: run.shape.clone(), direction, room }
+    }
+
+    #[test]
+    fn a_graph_that_fits_is_drawn_in_cards_and_otherwise_so_that_little_is_hidden() {
+        let wide = draw(&wish((180, 30), None));
+        assert_eq!((wide.detail, wide.layout.direction), (Detail::Card, Direction::LeftToRight));
+        let narrow = draw(&wish((68, 20), None));
+        assert_eq!(narrow.layout.direction, Direction::TopToBottom);
+        assert!(narrow.layout.width <= 68 && narrow.layout.height <= 20);
+        let asked = draw(&wish((68, 20), Some(Direction::LeftToRight)));
+        assert_eq!(asked.layout.direction, Direction::LeftToRight);
+    }
+
+    #[test]
+    fn a_picture_holds_every_step_and_every_need() {
+        for room in [(180, 30), (60, 10), (1, 1), (0, 0)] {
+            let drawing = draw(&wish(room, None));
+            assert_eq!(drawing.layout.nodes.len(), 6);
+            assert_eq!(drawing.edges.len(), 6);
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! Views made by hand: a trading pipeline of six steps at five moments, and random ones of any shape.
+
+use crate::model::completion::{Failure, FailureClass};
+use crate::model::defaults;
+use crate::model::event::{Event, EventKind};
+use crate::model::id::{AgentId, RunId, StepId};
+use crate::model::policy::{Limits, Mode, Recovery, Success};
+use crate::model::rng::Rng;
+use crate::model::state::{Broken, RunState, RunStatus, SkipReason, StepState, WaitReason};
+use crate::model::step::{Need, NeedOn, StdoutMode, Step, Work};
+use crate::model::time::Micros;
+use crate::model::view::{
+    AgentView, AttemptView, Busy, Counts, EngineView, RunSummary, RunView, Shape, StepDetail, StepView,
+};
+use crate::model::workflow::Workflow;
+use crate::runtime::logs::{Body, LogLine, LogStore, Stream};
+use serde_json::json;
+use std::sync::Arc;
+
+pub(crate) const RUN: RunId = RunId(0);
+
+pub(crate) const fn s(tenths: u64) -> Micros {
+    Micros::from_millis(tenths * 100)
+}
+
+fn step(id: &str, needs: &[u32], estimate: u64) -> Step {
+    Step {
+        id: id.into(),
+        name: None,
+        description: None,
+        group: None,
+        work: Work::Capability { capability: "analysis".into() },
+        action: Some("analyse".into()),
+        with: serde_json::Map::new(),
+        cwd: None,
+        env: Vec::new(),
+        stdout: StdoutMode::Auto,
+        needs: needs.iter().map(|n| Need { step: StepId(*n), on: NeedOn::Succeeded }).collect(),
+        input: Vec::new(),
+        output: Vec::new(),
+        timeout: Some(Micros::from_secs(30)),
+        retry: defaults::retry(2),
+        priority: 50,
+        critical: false,
+        fallback: Vec::new(),
+        estimate: Some(Micros::from_secs(estimate)),
+    }
+}
+
+/// A workflow of steps that need earlier ones.
+pub(crate) fn workflow(steps: Vec<Step>) -> (Arc<Workflow>, Arc<Shape>) {
+    let workflow = Workflow {
+        id: "trading_pipeline".into(),
+        name: None,
+        description: Some("Market data to a decision, two analyses side by side".to_owned()),
+        folder: None,
+        data: json!({}),
+        env: Vec::new(),
+        mode: Mode::Parallel,
+        mode_source: "the default".to_owned(),
+        limits: Limits::default(),
+        success: Success::All,
+        recovery: Recovery::Continue,
+        agents: Vec::new(),
+        steps,
+    };
+    let mut shape = Shape { dependents: vec![Vec::new(); workflow.steps.len()], ..Shape::default() };
+    for id in workflow.step_ids() {
+        let needs = &workflow.step(id).needs;
+        shape.order.push(id);
+        shape.level.push(needs.iter().map(|need| shape.level[need.step.index()] + 1).max().unwrap_or(0));
+        shape.slack.push(Micros::ZERO);
+        for need in needs {
+            shape.dependents[need.step.index()].push(id);
+        }
+    }
+    (Arc::new(workflow), Arc::new(shape))
+}
+
+pub(crate) fn idle_step(state: StepState) -> StepView {
+    StepView {
+        state,
+        wait: None,
+        skip: None,
+        agent: None,
+        priority: 50,
+        attempts: 0,
+        injected: false,
+        fallback: None,
+        started: None,
+        attempt_started: None,
+        ended: None,
+        failure: None,
+    }
+}
+
+fn agent(id: u32, name: &str) -> AgentView {
+    AgentView {
+        id: AgentId(id),
+        name: name.into(),
+        kind: "simulated",
+        capabilities: vec!["analysis".into()],
+        slots: 1,
+        backup: false,
+        takes_faults: true,
+        broken: None,
+        busy: Vec::new(),
+        succeeded: 0,
+        failed: 0,
+    }
+}
+
+fn counts(steps: &[StepView]) -> Counts {
+    let mut counts = Counts::default();
+    steps.iter().for_each(|step| counts.add(step.state));
+    counts
+}
+
+/// The pipeline, loaded and not started.
+pub(crate) fn loaded() -> EngineView {
+    let steps = vec![
+        step("market_data", &[], 2),
+        step("technical_analysis", &[0], 4),
+        step("sentiment_analysis", &[0], 3),
+        step("risk_assessment", &[1, 2], 1),
+        step("trading_decision", &[3], 1),
+        step("compliance_check", &[4], 1),
+    ];
+    let (workflow, mut shape) = workflow(steps);
+    let path = Arc::get_mut(&mut shape).expect("nobody else holds it");
+    path.critical_path = [0, 1, 3, 4, 5].map(StepId).to_vec();
+    path.critical_path_time = Micros::from_secs(9);
+    let steps: Vec<StepView> = (0..6).map(|_| idle_step(StepState::Pending)).collect();
+    let run = RunView {
+        id: RUN,
+        name: "7f3a".into(),
+        workflow,
+        shape,
+        state: RunState::Pending,
+        status: None,
+        cause: None,
+        seed: 7,
+        started: None,
+        ended: None,
+        paused_for: Micros::ZERO,
+        counts: counts(&steps),
+        steps,
+        attempts: 0,
+        faults: 0,
+        eta: None,
+        seq: 0,
+    };
+    let names = ["market-1", "technical-1", "technical-2", "sentiment-1", "strategy-1"];
+    let agents = (0..).zip(names).map(|(id, name)| agent(id, name)).collect();
+    EngineView { now: Micros::ZERO, clock_rate: 1.0, revision: 1, runs: vec![run], agents, detail: None }
+}
+
+/// Two at work, one of them after an injected crash; one waits for its retry.
+pub(crate) fn busy() -> EngineView {
+    let mut view = loaded();
+    view.now = s(52);
+    let run = &mut view.runs[0];
+    run.state = RunState::Running;
+    run.started = Some(Micros::ZERO);
+    run.eta = Some(s(50));
+    run.faults = 1;
+    run.attempts = 4;
+    run.seq = 12;
+    run.steps[0] = StepView {
+        agent: Some(AgentId(0)),
+        attempts: 1,
+        started: Some(s(0)),
+        ended: Some(s(20)),
+        ..idle_step(StepState::Succeeded)
+    };
+    run.steps[1] = StepView {
+        agent: Some(AgentId(2)),
+        attempts: 2,
+        injected: true,
+        started: Some(s(20)),
+        attempt_started: Some(s(40)),
+        ..idle_step(StepState::Running)
+    };
+    run.steps[2] = StepView {
+        wait: Some((WaitReason::Backoff { retry: 1, limit: 2 }, Some(s(83)))),
+        agent: Some(AgentId(3)),
+        attempts: 1,
+        started: Some(s(20)),
+        failure: Some(Arc::new(Failure::new(FailureClass::Timeout, "no answer after 20 s"))),
+        ..idle_step(StepState::Waiting)
+    };
+    run.counts = counts(&run.steps);
+    view.agents[0].succeeded = 1;
+    view.agents[1].failed = 1;
+    view.agents[1].broken = Some(Broken {
+        reason: "crash, asked for by key".to_owned(),
+        injected: true,
+        since: s(40),
+        until: Some(s(3_040)),
+    });
+    view.agents[2].busy = vec![Busy { run: RUN, step: StepId(1), attempt: 2, since: s(40) }];
+    view.agents[3].failed = 1;
+    view.agents[4].backup = true;
+    view.detail = Some(detail());
+    view
+}
+
+fn detail() -> StepDetail {
+    let crash = Failure { injected: true, ..Failure::new(FailureClass::Crash, "broken on purpose") };
+    StepDetail {
+        run: RUN,
+        step: StepId(1),
+        input: Some(Arc::new(json!({"symbols": ["ABC", "XYZ"], "window": 20}))),
+        output: None,
+        attempts: vec![
+            AttemptView {
+                attempt: 1,
+                agent: AgentId(1),
+                started: s(20),
+                ended: Some(s(40)),
+                failure: Some(Arc::new(crash)),
+                fallback: None,
+            },
+            AttemptView { attempt: 2, agent: AgentId(2), started: s(40), ended: None, failure: None, fallback: None },
+        ],
+        why: vec!["it runs on technical-2 for 1.2 s".to_owned()],
+        dependents: [3, 4, 5].map(StepId).to_vec(),
+    }
+}
+
+/// One step failed for good, the rest cannot go on, another agent is broken by itself.
+pub(crate) fn failing() -> EngineView {
+    let mut view = busy();
+    view.now = s(120);
+    let run = &mut view.runs[0];
+    run.steps[1] = StepView { attempt_started: None, ended: Some(s(80)), ..run.steps[1].clone() };
+    run.steps[1].state = StepState::Succeeded;
+    run.steps[2] = StepView {
+        agent: Some(AgentId(3)),
+        attempts: 3,
+        started: Some(s(20)),
+        ended: Some(s(115)),
+        failure: Some(Arc::new(Failure::new(FailureClass::Timeout, "no answer\u{1b}[31m after 20 s"))),
+        ..idle_step(StepState::Failed)
+    };
+    for later in 3..6 {
+        run.steps[later] =
+            StepView { skip: Some(SkipReason::Upstream { need: StepId(2) }), ..idle_step(StepState::Skipped) };
+    }
+    run.state = RunState::Failed;
+    run.status = Some(RunStatus::Failed);
+    run.ended = Some(s(115));
+    run.eta = None;
+    run.counts = counts(&run.steps);
+    view.agents[2].busy.clear();
+    view.agents[2].succeeded = 1;
+    view.agents[3].broken = Some(Broken {
+        reason: "cannot be started: no such file".to_owned(),
+        injected: false,
+        since: s(115),
+        until: None,
+    });
+    view.detail = None;
+    view
+}
+
+/// Everything went well, with one recovered step.
+pub(crate) fn finished() -> EngineView {
+    let mut view = busy();
+    view.now = s(91);
+    let run = &mut view.runs[0];
+    for (place, (from, to)) in [(0, 20), (20, 60), (20, 52), (60, 70), (70, 80), (80, 90)].into_iter().enumerate() {
+        let old = run.steps[place].clone();
+        run.steps[place] = StepView {
+            agent: Some(AgentId(place as u32 % 5)),
+            attempts: old.attempts.max(1),
+            injected: old.injected,
+            started: Some(s(from)),
+            ended: Some(s(to)),
+            ..idle_step(StepState::Succeeded)
+        };
+    }
+    run.state = RunState::Succeeded;
+    run.status = Some(RunStatus::Succeeded);
+    run.ended = Some(s(90));
+    run.eta = None;
+    run.counts = counts(&run.steps);
+    for agent in &mut view.agents {
+        agent.busy.clear();
+        agent.broken = None;
+        agent.succeeded = 1;
+    }
+    view.detail = None;
+    view
+}
+
+/// Asked to pause while something runs, or paused.
+pub(crate) fn paused() -> EngineView {
+    let mut view = busy();
+    view.runs[0].state = RunState::Pausing;
+    view
+}
+
+/// What the finished run came to.
+pub(crate) fn summary(view: &EngineView) -> RunSummary {
+    let run = &view.runs[0];
+    RunSummary {
+        run_name: run.name.clone(),
+        workflow: run.workflow.clone(),
+        state: run.state,
+        status: run.status.unwrap_or(RunStatus::Succeeded),
+        cause: None,
+        seed: 7,
+        data: json!({}),
+        outputs: Vec::new(),
+        elapsed: s(90),
+        busy: s(132),
+        critical_path: s(90),
+        lower_bound: s(90),
+        max_parallel: 2,
+        agents_used: 5,
+        attempts: 8,
+        retries: 2,
+        fallbacks: 0,
+        success_rate: 1.0,
+        counts: run.counts,
+        mode: Mode::Parallel,
+        mode_reason: "the default".to_owned(),
+        usage: None,
+        errors: Vec::new(),
+        steps_hit: 2,
+        steps_recovered: u32::from(run.status == Some(RunStatus::Succeeded)) * 2,
+        faults: 1,
+        mttr: None,
+        steps: Vec::new(),
+    }
+}
+
+/// A log with lines of agents and of the engine.
+pub(crate) fn log() -> LogStore {
+    let store = LogStore::default();
+    let mut seq = 0;
+    let mut event = |at: Micros, kind: EventKind| {
+        seq += 1;
+        let step = kind.step();
+        let event = Event { seq, at, run: RUN, kind };
+        store.push(LogLine {
+            seq: 0,
+            at,
+            run: RUN,
+            step,
+            attempt: None,
+            agent: None,
+            body: Body::Event(Arc::new(event)),
+        });
+    };
+    event(s(0), EventKind::RunStarted { seed: 7 });
+    event(s(0), EventKind::AttemptStarted { step: StepId(0), attempt: 1, agent: AgentId(0), fallback: None });
+    event(s(20), EventKind::StepSucceeded { step: StepId(0), output: Arc::new(json!({})), fallback: None });
+    event(s(20), EventKind::AttemptStarted { step: StepId(1), attempt: 1, agent: AgentId(1), fallback: None });
+    event(
+        s(40),
+        EventKind::AgentBroken {
+            agent: AgentId(1),
+            reason: "crash, asked for by key".to_owned(),
+            injected: true,
+            until: Some(s(3_040)),
+        },
+    );
+    for (at, text) in [(45, "GET https://news.example/feed?page=1"), (46, "\u{1b}[32mok\u{1b}[0m\t200 日本語")] {
+        let body = Body::Text(Stream::Stderr, text.into());
+        store.push(LogLine {
+            seq: 0,
+            at: s(at),
+            run: RUN,
+            step: Some(StepId(2)),
+            attempt: Some(1),
+            agent: Some(AgentId(3)),
+            body,
+        });
+    }
+    store
+}
+
+/// Any view: names that hurt, every state, agents in every condition.
+pub(crate) fn random(rng: &mut Rng) -> EngineView {
+    const NAMES: [&str; 8] = [
+        "a",
+        "日本語のとても長いステップの名前",
+        "x\u{1b}[2Jy",
+        "e\u{301}\u{301}\u{301}",
+        "very_long_name_very_long_name_very_long_name_",
+        "ß",
+        "\u{202e}rtl",
+        " ",
+    ];
+    let mut view = loaded();
+    let count = rng.below(40) as usize;
+    let mut steps = Vec::new();
+    for place in 0..count {
+        let mut needs: Vec<u32> =
+            (0..rng.below(4)).filter(|_| place > 0).map(|_| rng.below(place as u64) as u32).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        let name = format!("{}{place}", NAMES[rng.below(8) as usize]);
+        steps.push(step(&name, &needs, rng.below(100_000)));
+    }
+    let (workflow, shape) = workflow(steps);
+    view.now = Micros(rng.below(1 << 40));
+    view.clock_rate = [0.0, 1.0, 50.0][rng.below(3) as usize];
+    let time = |rng: &mut Rng| (rng.below(3) > 0).then(|| Micros(rng.below(1 << 40)));
+    let run = &mut view.runs[0];
+    let states = [
+        RunState::Pending,
+        RunState::Running,
+        RunState::Pausing,
+        RunState::Paused,
+        RunState::Stopping,
+        RunState::Cancelling,
+        RunState::Partial,
+        RunState::Failed,
+        RunState::Cancelled,
+    ];
+    run.state = states[rng.below(9) as usize];
+    run.started = time(rng);
+    run.ended = time(rng);
+    run.eta = time(rng);
+    run.faults = rng.below(3) as u32;
+    run.workflow = workflow;
+    run.shape = shape;
+    run.steps = (0..count)
+        .map(|_| StepView {
+            state: StepState::ALL[rng.below(9) as usize],
+            wait: match rng.below(3) {
+                0 => Some((WaitReason::Backoff { retry: 1, limit: 2 }, time(rng))),
+                1 => Some((WaitReason::Capability { capability: "w\u{7}".into(), broken: vec![AgentId(0)] }, None)),
+                _ => None,
+            },
+            agent: (rng.below(2) > 0).then(|| AgentId(rng.below(5) as u32)),
+            attempts: rng.below(100_000) as u32,
+            injected: rng.below(2) > 0,
+            started: time(rng),
+            attempt_started: time(rng),
+            ended: time(rng),
+            ..idle_step(StepState::Pending)
+        })
+        .collect();
+    run.counts = counts(&run.steps);
+    let agents = rng.below(200) as u32;
+    view.agents = (0..agents)
+        .map(|id| AgentView {
+            slots: 1 + rng.below(12) as u32,
+            backup: rng.below(9) == 0,
+            busy: (0..rng.below(4))
+                .filter(|_| count > 0)
+                .map(|n| Busy {
+                    run: RUN,
+                    step: StepId(rng.below(count.max(1) as u64) as u32),
+                    attempt: n as u32,
+                    since: Micros(5),
+                })
+                .collect(),
+            broken: (rng.below(5) == 0).then(|| Broken {
+                reason: "\u{9b}31m it broke".to_owned(),
+                injected: rng.below(2) > 0,
+                since: Micros(1),
+                until: time(rng),
+            }),
+            ..agent(id, NAMES[rng.below(8) as usize])
+        })
+        .collect();
+    view
+}

@@ -1,0 +1,4 @@
+//! The panel as people see it: screens of hand-made views at every size, and keys pressed on them.
+
+pub(crate) mod fixtures;
+mod screens;

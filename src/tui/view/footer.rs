@@ -1,0 +1,126 @@
+//! The last line: the keys that help here and now, from the table. While somebody types, what they type.
+
+use super::cx::Cx;
+use super::pen::{Pen, Piece, width_of};
+use crate::model::action::{Action, row_of};
+use crate::model::state::{RunState, StepState};
+use crate::tui::app::Overlay;
+use crate::tui::arrange::Pane;
+use crate::tui::keymap::label;
+use crate::tui::theme::Part;
+use ratatui::layout::Rect;
+
+/// Draws it.
+pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
+    if area.is_empty() {
+        return;
+    }
+    if let Some(typed) = &cx.app.prompt {
+        let where_ = match cx.app.focus {
+            Pane::Logs => "log",
+            Pane::Agents => "agents",
+            _ => "steps",
+        };
+        let typed = crate::model::safe::Safe::line(typed);
+        let cursor = if pen.theme.ascii { "_" } else { "▏" };
+        let pieces = [
+            Piece::new(format!(" search the {where_}: "), pen.part(Part::Dim)),
+            Piece::new(typed.into_string(), pen.part(Part::Strong)),
+            Piece::new(cursor, pen.part(Part::Key)),
+            Piece::new("   Enter", pen.part(Part::Key)),
+            Piece::new(" find   ", pen.part(Part::Dim)),
+            Piece::new("Esc", pen.part(Part::Key)),
+            Piece::new(" end", pen.part(Part::Dim)),
+        ];
+        pen.pieces(area.x, area.y, area.width, &pieces);
+        return;
+    }
+    let room = usize::from(area.width.saturating_sub(2));
+    let last = [hint(pen, Action::Help, None), hint(pen, Action::Quit, None)];
+    let kept: usize = last.iter().map(|pieces| width_of(pieces) + 2).sum();
+    let mut x = area.x + 1;
+    let mut used = 0;
+    for (action, words) in actions(cx) {
+        let pieces = hint(pen, action, words);
+        let wide = width_of(&pieces) + 2;
+        if used + wide + kept > room + 2 {
+            break;
+        }
+        used += wide;
+        x += pen.pieces(x, area.y, area.right().saturating_sub(x), &pieces) + 2;
+    }
+    let mut x = area.right().saturating_sub(u16::try_from(kept).unwrap_or(0)).max(x) + 1;
+    for pieces in &last {
+        x += pen.pieces(x, area.y, area.right().saturating_sub(x), pieces) + 2;
+    }
+}
+
+fn hint(pen: &Pen<'_>, action: Action, words: Option<&'static str>) -> Vec<Piece> {
+    let row = row_of(action);
+    let key = label(row.keys[0], pen.theme.ascii);
+    vec![
+        Piece::new(key, pen.part(Part::Key)),
+        Piece::new(format!(" {}", words.unwrap_or(row.hint)), pen.part(Part::Dim)),
+    ]
+}
+
+/// What helps here, most helpful first; with other words where the table's would mislead.
+fn actions(cx: &Cx<'_>) -> Vec<(Action, Option<&'static str>)> {
+    let mut list = Vec::new();
+    match &cx.app.overlay {
+        Some(Overlay::Ask(_)) => return list,
+        Some(_) => return vec![(Action::Back, Some("close")), (Action::Down, Some("scroll"))],
+        None => {}
+    }
+    let Some(run) = cx.run else { return list };
+    match run.state {
+        RunState::Pending => list.push((Action::Start, None)),
+        RunState::Running => list.push((Action::PauseOrResume, None)),
+        RunState::Pausing | RunState::Paused => list.push((Action::Resume, None)),
+        _ => {}
+    }
+    let on_step = matches!(cx.app.focus, Pane::Graph | Pane::Steps | Pane::Inspector);
+    let step = cx.app.step.and_then(|step| run.steps.get(step.index())).filter(|_| on_step);
+    if let Some(step) = step {
+        match step.state {
+            StepState::Running => list.extend([(Action::CancelStep, None), (Action::FailAgent, None)]),
+            StepState::Failed | StepState::Cancelled | StepState::Skipped => {
+                list.extend([(Action::RetryStep, None), (Action::Why, None)]);
+            }
+            StepState::Pending | StepState::Ready => {
+                list.extend([(Action::Why, None), (Action::CancelStep, None)]);
+            }
+            StepState::Waiting => {
+                list.extend([(Action::Why, None), (Action::Heal, None), (Action::CancelStep, None)]);
+            }
+            StepState::Cancelling => list.push((Action::CancelStep, Some("at once"))),
+            StepState::Succeeded => {}
+        }
+    }
+    match cx.app.focus {
+        Pane::Agents => {
+            let agent = cx.app.agent.and_then(|agent| cx.view.agents.get(agent.index()));
+            let broken = agent.is_some_and(|agent| agent.broken.is_some());
+            list.push((if broken { Action::Heal } else { Action::FailAgent }, None));
+            list.push((Action::Open, Some("its step")));
+        }
+        Pane::Logs => {
+            let scope = if cx.app.book.scope().is_some() { "all steps" } else { "this step" };
+            list.extend([(Action::Open, Some(scope)), (Action::Follow, None)]);
+            list.push((Action::FocusLogs, Some(if cx.app.diagnostics { "run's log" } else { "diagnostics" })));
+        }
+        Pane::Graph => list.extend([(Action::Open, None), (Action::Direction, None)]),
+        Pane::Steps => list.extend([(Action::Open, None), (Action::PriorityUp, Some("priority"))]),
+        Pane::Inspector => {}
+    }
+    if !cx.app.follows && on_step && !run.state.ended() {
+        list.push((Action::Follow, None));
+    }
+    list.extend([
+        (Action::Search, None),
+        (Action::Zoom, None),
+        (Action::Copy, None),
+        (Action::FocusNext, Some("pane")),
+    ]);
+    list
+}

@@ -1,0 +1,149 @@
+//! The steps as a table; only the rows in view are made.
+
+use super::cx::Cx;
+use super::pen::{Pen, Piece};
+use crate::model::id::StepId;
+use crate::model::state::StepState;
+use crate::model::view::RunView;
+use crate::report::format::{SPAN_WIDTH, count, plural, span_fixed, width};
+use crate::tui::app::{inner, padded};
+use crate::tui::arrange::Pane;
+use crate::tui::theme::Part;
+use ratatui::layout::Rect;
+
+/// Columns of the state's word, of the time and of the tries.
+const STATE: u16 = 10;
+const TIME: u16 = SPAN_WIDTH as u16;
+const TRIES: u16 = 5;
+const STEP_MAX: u16 = 34;
+const AGENT_MAX: u16 = 20;
+
+/// Where columns begin and how wide they are; 0: not shown.
+#[derive(Clone, Copy, Default)]
+struct Columns {
+    step: u16,
+    state: u16,
+    agent: u16,
+    time: u16,
+    tries: u16,
+    why: u16,
+}
+
+fn columns(room: u16, names: u16, agents: u16) -> Columns {
+    // Glyph and its space come first, a space follows each column.
+    let mut left = room.saturating_sub(2);
+    let mut take = |wish: u16, least: u16, keep: u16| {
+        let free = left.saturating_sub(keep);
+        if free < least + 1 {
+            return 0;
+        }
+        let got = wish.min(free - 1);
+        left -= got + 1;
+        got
+    };
+    let mut c =
+        Columns { step: take(names.clamp(4, STEP_MAX), 4, if room > 24 { TIME + 1 } else { 0 }), ..Columns::default() };
+    c.time = take(TIME, TIME, 0);
+    c.state = take(STATE, STATE, 0);
+    c.agent = take(agents.clamp(5, AGENT_MAX), 5, 0);
+    c.tries = take(TRIES, TRIES, 0);
+    c.why = take(u16::MAX, 9, 0);
+    c
+}
+
+/// Draws the pane.
+pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
+    let focused = cx.app.focus == Pane::Steps;
+    let total = cx.app.texts.order().len() as u64;
+    let done = cx.run.map_or(0, |run| u64::from(run.counts.ended()));
+    let figure = format!("{} of {}", count(done), plural(total, "step"));
+    let mut title = super::title(pen, Pane::Steps, focused);
+    if !cx.app.query.is_empty() {
+        title.push(Piece::new(format!("  /{}", cx.app.query), pen.part(Part::Key)));
+    }
+    pen.frame(area, focused, &title, &[Piece::new(figure, pen.part(Part::Dim))]);
+    let frame = inner(area);
+    let area = padded(area);
+    let Some(run) = cx.run.filter(|_| !area.is_empty()) else { return };
+    let widest = |names: &mut dyn Iterator<Item = usize>| u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    let rows = usize::from(area.height).saturating_sub(1);
+    let top = cx.app.tops.steps.min(cx.app.texts.order().len().saturating_sub(1));
+    let shown = cx.app.texts.order().get(top..).unwrap_or_default();
+    // Columns follow what all agents are called, and the steps of this workflow up to a bound: they stay while rows scroll.
+    let sample = cx.app.texts.order().iter().take(512);
+    let names = widest(&mut sample.map(|step| width(cx.app.texts.step(*step))));
+    let agents = widest(&mut cx.app.texts.agents().iter().take(512).map(|agent| width(agent.as_str())));
+    let columns = columns(area.width, names, agents);
+    heading(pen, area, columns);
+    for (row, step) in (1..).zip(shown.iter().take(rows)) {
+        let line = Rect { y: area.y + row, height: 1, ..area };
+        draw_row(pen, line, cx, run, *step, columns);
+        if cx.app.step == Some(*step) {
+            super::mark_row(pen, Rect { x: frame.x, width: frame.width, ..line }, focused);
+        }
+    }
+}
+
+fn heading(pen: &mut Pen<'_>, area: Rect, c: Columns) {
+    let style = pen.part(Part::Dim);
+    let mut x = area.x + 2;
+    for (wide, word) in [
+        (c.step, "step"),
+        (c.state, "state"),
+        (c.agent, "agent"),
+        (c.time, "  time"),
+        (c.tries, "tries"),
+        (c.why, "why"),
+    ] {
+        if wide > 0 {
+            pen.text(x, area.y, wide, word, style);
+            x += wide + 1;
+        }
+    }
+}
+
+fn draw_row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, run: &RunView, id: StepId, c: Columns) {
+    let Some(step) = run.steps.get(id.index()) else { return };
+    let look = cx.look(step.state);
+    let role = pen.theme.role(look.role);
+    let (text, dim) = (pen.part(Part::Text), pen.part(Part::Dim));
+    let quiet = matches!(step.state, StepState::Pending | StepState::Skipped | StepState::Cancelled);
+    pen.sign(line.x, line.y, look.sign(pen.theme.ascii), role);
+    let mut x = line.x + 2;
+    pen.name(x, line.y, c.step, cx.app.texts.step(id), if quiet { dim } else { text });
+    x += c.step + 1;
+    if c.state > 0 {
+        pen.text(x, line.y, c.state, look.word, role);
+        x += c.state + 1;
+    }
+    if c.agent > 0 {
+        let agent = step.agent.map_or("", |agent| cx.app.texts.agent(agent));
+        pen.name(x, line.y, c.agent, agent, if step.state.active() { text } else { dim });
+        x += c.agent + 1;
+    }
+    if c.time > 0 {
+        if let Some(time) = cx.time(step) {
+            pen.text(x, line.y, c.time, &span_fixed(time), if step.state.active() { text } else { dim });
+        }
+        x += c.time + 1;
+    }
+    if c.tries > 0 {
+        if step.attempts > 0 {
+            let tries = format!("{:>2}", step.attempts);
+            let used = pen.text(x, line.y, c.tries, &tries, dim);
+            if step.injected {
+                let mark = pen.injected();
+                pen.pieces(x + used, line.y, c.tries.saturating_sub(used), &[mark]);
+            }
+        }
+        x += c.tries + 1;
+    } else if step.injected {
+        let mark = pen.injected();
+        pen.pieces(line.x + 1, line.y, 1, &[mark]);
+    }
+    if c.why > 0 {
+        let strong = matches!(step.state, StepState::Waiting | StepState::Failed);
+        let room = line.right().saturating_sub(x);
+        pen.text(x, line.y, room.min(c.why), &cx.reason(run, id), if strong { role } else { dim });
+    }
+}
