@@ -54,7 +54,7 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         success_rate: if counted == 0 { 1.0 } else { f64::from(succeeded) / f64::from(counted) },
         counts: run.counts,
         mode: run.workflow.mode,
-        mode_reason: format!("declared by {}", run.workflow.mode_source),
+        mode_reason: run.workflow.mode_reason(),
         usage: run.usage,
         errors: errors(world, run),
         steps_hit: u32::try_from(hit.len()).unwrap_or(u32::MAX),

@@ -40,6 +40,14 @@ pub struct Workflow {
 }
 
 impl Workflow {
+    /// Why the order of work is what it is, for people.
+    #[must_use]
+    pub fn mode_reason(&self) -> String {
+        match self.mode {
+            Mode::Parallel => format!("{}: whatever needs, agents and limits allow", self.mode_source),
+            Mode::Sequential => format!("{}: one step at a time, in topological order", self.mode_source),
+        }
+    }
     /// The step of an id.
     #[must_use]
     pub fn step(&self, id: StepId) -> &Step {

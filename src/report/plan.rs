@@ -77,14 +77,6 @@ impl<'a> Plan<'a> {
         if sequential == Micros::ZERO { 0.0 } else { 1.0 - self.parallel.as_secs_f64() / sequential.as_secs_f64() }
     }
 
-    fn reason(&self) -> String {
-        let source = &self.workflow.mode_source;
-        match self.workflow.mode {
-            Mode::Parallel => format!("{source}: whatever needs, agents and limits allow"),
-            Mode::Sequential => format!("{source}: one step at a time, in topological order"),
-        }
-    }
-
     /// The plan for machines.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -109,7 +101,7 @@ impl<'a> Plan<'a> {
             "saved": self.saved(),
             "slack": slack,
             "strategy": self.workflow.mode.word(),
-            "reason": self.reason(),
+            "reason": self.workflow.mode_reason(),
             "resources": resources,
             "quality": {},
             "risks": risks,
@@ -146,7 +138,7 @@ impl<'a> Plan<'a> {
         row("sequential", format!("{} one after the other", duration(self.expected.sequential())));
         let (time, saved) = (duration(self.parallel), self.saved() * 100.0);
         row(workflow.mode.word(), format!("{time} on these agents, at most {} at once; {saved:.0} % saved", self.most));
-        row("order", Safe::line(&self.reason()).into_string());
+        row("order", Safe::line(&self.workflow.mode_reason()).into_string());
         for (at, (name, resource)) in self.resources.iter().enumerate() {
             row(if at == 0 { "agents" } else { "" }, self.resource_text(name, resource));
         }

@@ -25,7 +25,7 @@ use crate::report::look::Role;
 use crate::runtime::clock::{Clock, ClockKind, later};
 use crate::runtime::handle::Handle;
 use futures_util::StreamExt;
-use ratatui::crossterm::event::{Event, EventStream, KeyEventKind};
+use ratatui::crossterm::event::{self, Event, EventStream, KeyEventKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -138,7 +138,7 @@ impl Panel {
         loop {
             let wake = self.wait(&mut events, &mut views, &mut grown, &mut signals).await;
             self.app.tick(self.clock.now());
-            self.take_in(wake, &mut events, &mut views)?;
+            self.take_in(wake, &mut views)?;
             tui_logger::move_events();
             self.after()?;
             if self.done {
@@ -190,15 +190,12 @@ impl Panel {
         [self.pacer.wake(now, moving), toast, forced].into_iter().flatten().min()
     }
 
-    fn take_in(
-        &mut self,
-        wake: Wake,
-        events: &mut EventStream,
-        views: &mut watch::Receiver<Arc<EngineView>>,
-    ) -> std::io::Result<()> {
+    fn take_in(&mut self, wake: Wake, views: &mut watch::Receiver<Arc<EngineView>>) -> std::io::Result<()> {
         let now = self.clock.now();
         match wake {
             Wake::Terminal(first) => {
+                // More may be there already. The stream must not be polled for it outside the loop's own wait: it keeps
+                // the first waker it is given, and would wake nobody afterwards.
                 let mut next = Some(first);
                 for _ in 0..EVENTS_MAX {
                     match next.take() {
@@ -210,7 +207,9 @@ impl Panel {
                         }
                         None => break,
                     }
-                    next = futures_util::FutureExt::now_or_never(events.next());
+                    if event::poll(Duration::ZERO).unwrap_or(false) {
+                        next = Some(Some(event::read()));
+                    }
                 }
             }
             Wake::View(true) => {

@@ -4,4 +4,6 @@ mod attempts;
 mod cli;
 mod processes;
 mod program;
+mod pty;
+mod terminal;
 mod workflows;

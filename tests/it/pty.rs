@@ -3,6 +3,7 @@
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl Terminal {
         let modes_before = format!("{:?}", pty.master.get_termios());
         let child = pty.slave.spawn_command(command).expect("upbeat starts");
         drop(pty.slave);
-        let emulator = vt100::Parser::new(rows, columns, 1_000);
+        let emulator = vt100::Parser::new(cells(rows), cells(columns), 1_000);
         let seen = Arc::new((Mutex::new(Seen { emulator, raw: Vec::new(), closed: false }), Condvar::new()));
         let mut output = pty.master.try_clone_reader().expect("a reader of the terminal");
         let shared = seen.clone();
@@ -93,7 +94,13 @@ impl Terminal {
     pub fn resize(&self, (columns, rows): (u16, u16)) {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         self.master.resize(size).expect("the terminal takes a size");
-        self.seen.0.lock().unwrap_or_else(PoisonError::into_inner).emulator.screen_mut().set_size(rows, columns);
+        self.seen
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .emulator
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
     }
 
     /// The process.
@@ -120,4 +127,8 @@ impl Terminal {
         assert_eq!(format!("{:?}", self.master.get_termios()), self.modes_before, "the line modes are as before");
         (status.exit_code(), screen.contents())
     }
+}
+
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a terminal has at least one cell")
 }

@@ -48,7 +48,7 @@ fn quitting_in_a_run_asks_once_ends_everything_and_exits_130() {
 fn a_finished_run_stays_on_the_screen_and_quits_without_asking() {
     let folder = folder(&WORKFLOW.replace("60s", "10ms"));
     let mut terminal = Terminal::start(folder.path(), &["run", "w.yaml"], SIZE, &[]);
-    terminal.wait_for("succeeded");
+    terminal.wait_for("done after");
     terminal.press("q");
     let (code, text) = terminal.end();
     assert_eq!(code, 0);
@@ -82,7 +82,7 @@ fn a_pause_drains_and_names_what_still_runs() {
     terminal.wait_for("pausing");
     terminal.wait_for("paused");
     terminal.press("r");
-    terminal.wait_for("succeeded");
+    terminal.wait_for("done after");
     terminal.press("q");
     assert_eq!(terminal.end().0, 0);
 }
@@ -97,7 +97,7 @@ fn an_agent_broken_by_key_loses_its_step_to_the_other_and_the_run_succeeds() {
     terminal.wait_for("↯");
     terminal.press("u");
     terminal.wait_until("(nobody broken)", |screen| !screen.contains("✗ broken"));
-    terminal.wait_for("succeeded");
+    terminal.wait_for("done after");
     terminal.press("q");
     assert_eq!(terminal.end().0, 0);
 }

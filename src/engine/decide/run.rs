@@ -21,7 +21,7 @@ pub(crate) fn start(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
         return Err(Rejection::new(format!("the run has been started already; it is {}", run.state.word())));
     }
     decided.push((run.id, EventKind::RunStarted { seed: run.seed }));
-    let (mode, reason) = (run.workflow.mode, format!("declared by {}", run.workflow.mode_source));
+    let (mode, reason) = (run.workflow.mode, run.workflow.mode_reason());
     decided.push((run.id, EventKind::StrategyChosen { mode, reason }));
     Ok(())
 }
