@@ -4,7 +4,6 @@ use super::plain::{duration, list};
 use super::schedule::{Expected, play};
 use crate::model::agent::AgentKind;
 use crate::model::id::StepId;
-use crate::model::policy::Mode;
 use crate::model::safe::Safe;
 use crate::model::step::NeedOn;
 use crate::model::time::Micros;
