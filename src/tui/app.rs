@@ -10,7 +10,7 @@ use super::texts::Texts;
 use crate::model::command::Command;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::safe::Safe;
-use crate::model::state::EndCause;
+use crate::model::state::{EndCause, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunView};
 use crate::report::graph::{Area, Direction};
@@ -175,9 +175,17 @@ impl App {
         self.step = self.step.filter(|step| known(*step)).or_else(|| run.shape.order.first().copied());
         if self.follows {
             let at_work = |step: StepId| run.steps.get(step.index()).is_some_and(|step| step.state.active());
-            if !self.step.is_some_and(at_work)
-                && let Some(next) = run.shape.order.iter().copied().find(|step| at_work(*step))
-            {
+            let failed = |step: StepId| run.steps.get(step.index()).is_some_and(|s| s.state == StepState::Failed);
+            let mut order = run.shape.order.iter().copied();
+            // At the end it goes to what failed: that is what one would look for.
+            let next = if run.state.ended() && !self.step.is_some_and(failed) {
+                order.find(|step| failed(*step))
+            } else if self.step.is_some_and(at_work) || run.state.ended() {
+                None
+            } else {
+                order.find(|step| at_work(*step))
+            };
+            if let Some(next) = next {
                 self.select(next);
             }
         }

@@ -62,7 +62,7 @@ pub(crate) fn moves(view: &EngineView, run: Option<&RunView>, looked_at: bool) -
     let under_way = !run.state.ended() && run.state != RunState::Pending;
     if under_way && looked_at && (works || (waits && run.state == RunState::Running)) {
         Some(MOVING)
-    } else if (under_way && run.state != RunState::Paused) || (heals && under_way) || works {
+    } else if (under_way && (heals || run.state != RunState::Paused)) || works {
         Some(TICKING)
     } else {
         None

@@ -18,7 +18,7 @@ use super::view::{self, Cx};
 use crate::model::command::{Command, Rejection};
 use crate::model::id::{RunId, StepId};
 use crate::model::safe::Safe;
-use crate::model::state::{EndCause, RunState};
+use crate::model::state::{EndCause, RunState, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary, RunView};
 use crate::report::look::Role;
@@ -36,6 +36,9 @@ const EVENTS_MAX: usize = 1_000;
 const FORCED_WAIT: Micros = Micros::from_secs(2);
 /// How often the diagnostics are looked at while they are shown.
 const DIAGNOSTICS_EVERY: Micros = Micros::from_millis(1_000);
+
+/// How often a reason with a time in it is asked for anew.
+const LOOK_EVERY: Micros = Micros::from_millis(1_000);
 
 /// What the panel is to show.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +93,8 @@ pub(crate) struct Panel {
     /// The sequence number the summary was asked for at.
     summary_for: Option<u64>,
     looked_at: Option<(RunId, StepId)>,
+    /// When it was asked for.
+    looked: Micros,
     /// Whether the terminal has the focus.
     seen: bool,
     /// Who asked to end, and whether a run was under way then.
@@ -118,6 +123,7 @@ impl Panel {
             summary: None,
             summary_for: None,
             looked_at: None,
+            looked: Micros::ZERO,
             seen: true,
             leaving: None,
             forced_at: None,
@@ -392,11 +398,7 @@ impl Panel {
             let overdue = self.forced_at.is_some_and(|at| at + FORCED_WAIT <= now);
             self.done |= overdue || self.under_way().next().is_none();
         }
-        let looked_at = self.app.run.zip(self.app.step);
-        if looked_at != self.looked_at {
-            self.looked_at = looked_at;
-            self.handle.look_at(looked_at);
-        }
+        self.look(now);
         let run = self.app.run_in(&self.view).map(|run| (run.id, run.seq, run.state.ended()));
         match run {
             Some((run, seq, true)) if self.summary_for != Some(seq) => {
@@ -415,6 +417,21 @@ impl Panel {
             self.pacer.changed(now);
         }
         Ok(())
+    }
+
+    /// Asks for the details of the selected step; again from time to time while the reason holds a time that runs down.
+    fn look(&mut self, now: Micros) {
+        let looked_at = self.app.run.zip(self.app.step);
+        let run = self.app.run_in(&self.view);
+        let step = self.app.step.and_then(|step| run.and_then(|run| run.steps.get(step.index())));
+        let runs_down = self.view.clock_rate > 0.0
+            && step.is_some_and(|step| step.state == StepState::Waiting || step.state.active())
+            && self.seen;
+        if looked_at != self.looked_at || (runs_down && self.looked + LOOK_EVERY <= now) {
+            self.looked_at = looked_at;
+            self.looked = now;
+            self.handle.look_at(looked_at);
+        }
     }
 
     /// Asks for the picture of the graph that the pane wants; a small one is there at once.

@@ -23,7 +23,7 @@ pub(crate) const fn s(tenths: u64) -> Micros {
     Micros::from_millis(tenths * 100)
 }
 
-fn step(id: &str, needs: &[u32], estimate: u64) -> Step {
+pub(crate) fn step(id: &str, needs: &[u32], estimate: u64) -> Step {
     Step {
         id: id.into(),
         name: None,
@@ -382,34 +382,74 @@ pub(crate) fn log() -> LogStore {
     store
 }
 
+const NAMES: [&str; 8] = [
+    "a",
+    "日本語のとても長いステップの名前",
+    "x\u{1b}[2Jy",
+    "e\u{301}\u{301}\u{301}",
+    "very_long_name_very_long_name_very_long_name_",
+    "ß",
+    "\u{202e}rtl",
+    " ",
+];
+
+fn random_time(rng: &mut Rng) -> Option<Micros> {
+    (rng.below(3) > 0).then(|| Micros(rng.below(1 << 40)))
+}
+
+fn random_name(rng: &mut Rng) -> &'static str {
+    NAMES[rng.below(8) as usize]
+}
+
+fn random_step(rng: &mut Rng) -> StepView {
+    StepView {
+        state: StepState::ALL[rng.below(9) as usize],
+        wait: match rng.below(3) {
+            0 => Some((WaitReason::Backoff { retry: 1, limit: 2 }, random_time(rng))),
+            1 => Some((WaitReason::Capability { capability: "w\u{7}".into(), broken: vec![AgentId(0)] }, None)),
+            _ => None,
+        },
+        agent: (rng.below(2) > 0).then(|| AgentId(rng.below(5) as u32)),
+        attempts: rng.below(100_000) as u32,
+        injected: rng.below(2) > 0,
+        started: random_time(rng),
+        attempt_started: random_time(rng),
+        ended: random_time(rng),
+        ..idle_step(StepState::Pending)
+    }
+}
+
+fn random_agent(rng: &mut Rng, id: u32, steps: u64) -> AgentView {
+    let mut busy = Vec::new();
+    for attempt in 0..if steps > 0 { rng.below(4) as u32 } else { 0 } {
+        busy.push(Busy { run: RUN, step: StepId(rng.below(steps) as u32), attempt, since: Micros(5) });
+    }
+    let injected = rng.below(2) > 0;
+    let until = random_time(rng);
+    let broken = Broken { reason: "\u{9b}31m it broke".to_owned(), injected, since: Micros(1), until };
+    AgentView {
+        slots: 1 + rng.below(12) as u32,
+        backup: rng.below(9) == 0,
+        busy,
+        broken: (rng.below(5) == 0).then_some(broken),
+        ..agent(id, random_name(rng))
+    }
+}
+
 /// Any view: names that hurt, every state, agents in every condition.
 pub(crate) fn random(rng: &mut Rng) -> EngineView {
-    const NAMES: [&str; 8] = [
-        "a",
-        "日本語のとても長いステップの名前",
-        "x\u{1b}[2Jy",
-        "e\u{301}\u{301}\u{301}",
-        "very_long_name_very_long_name_very_long_name_",
-        "ß",
-        "\u{202e}rtl",
-        " ",
-    ];
-    let mut view = loaded();
-    let count = rng.below(40) as usize;
+    let count = rng.below(40);
     let mut steps = Vec::new();
     for place in 0..count {
-        let mut needs: Vec<u32> =
-            (0..rng.below(4)).filter(|_| place > 0).map(|_| rng.below(place as u64) as u32).collect();
+        let fan = if place > 0 { rng.below(4) } else { 0 };
+        let mut needs: Vec<u32> = (0..fan).map(|_| rng.below(place) as u32).collect();
         needs.sort_unstable();
         needs.dedup();
-        let name = format!("{}{place}", NAMES[rng.below(8) as usize]);
-        steps.push(step(&name, &needs, rng.below(100_000)));
+        steps.push(step(&format!("{}{place}", random_name(rng)), &needs, rng.below(100_000)));
     }
-    let (workflow, shape) = workflow(steps);
+    let mut view = loaded();
     view.now = Micros(rng.below(1 << 40));
     view.clock_rate = [0.0, 1.0, 50.0][rng.below(3) as usize];
-    let time = |rng: &mut Rng| (rng.below(3) > 0).then(|| Micros(rng.below(1 << 40)));
-    let run = &mut view.runs[0];
     let states = [
         RunState::Pending,
         RunState::Running,
@@ -421,53 +461,15 @@ pub(crate) fn random(rng: &mut Rng) -> EngineView {
         RunState::Failed,
         RunState::Cancelled,
     ];
+    let run = &mut view.runs[0];
     run.state = states[rng.below(9) as usize];
-    run.started = time(rng);
-    run.ended = time(rng);
-    run.eta = time(rng);
+    run.started = random_time(rng);
+    run.ended = random_time(rng);
+    run.eta = random_time(rng);
     run.faults = rng.below(3) as u32;
-    run.workflow = workflow;
-    run.shape = shape;
-    run.steps = (0..count)
-        .map(|_| StepView {
-            state: StepState::ALL[rng.below(9) as usize],
-            wait: match rng.below(3) {
-                0 => Some((WaitReason::Backoff { retry: 1, limit: 2 }, time(rng))),
-                1 => Some((WaitReason::Capability { capability: "w\u{7}".into(), broken: vec![AgentId(0)] }, None)),
-                _ => None,
-            },
-            agent: (rng.below(2) > 0).then(|| AgentId(rng.below(5) as u32)),
-            attempts: rng.below(100_000) as u32,
-            injected: rng.below(2) > 0,
-            started: time(rng),
-            attempt_started: time(rng),
-            ended: time(rng),
-            ..idle_step(StepState::Pending)
-        })
-        .collect();
+    (run.workflow, run.shape) = workflow(steps);
+    run.steps = (0..count).map(|_| random_step(rng)).collect();
     run.counts = counts(&run.steps);
-    let agents = rng.below(200) as u32;
-    view.agents = (0..agents)
-        .map(|id| AgentView {
-            slots: 1 + rng.below(12) as u32,
-            backup: rng.below(9) == 0,
-            busy: (0..rng.below(4))
-                .filter(|_| count > 0)
-                .map(|n| Busy {
-                    run: RUN,
-                    step: StepId(rng.below(count.max(1) as u64) as u32),
-                    attempt: n as u32,
-                    since: Micros(5),
-                })
-                .collect(),
-            broken: (rng.below(5) == 0).then(|| Broken {
-                reason: "\u{9b}31m it broke".to_owned(),
-                injected: rng.below(2) > 0,
-                since: Micros(1),
-                until: time(rng),
-            }),
-            ..agent(id, NAMES[rng.below(8) as usize])
-        })
-        .collect();
+    view.agents = (0..rng.below(200) as u32).map(|id| random_agent(rng, id, count)).collect();
     view
 }

@@ -4,7 +4,7 @@ use super::cx::Cx;
 use super::pen::{Pen, Piece};
 use crate::model::id::AgentId;
 use crate::model::view::{AgentView, EngineView};
-use crate::report::format::{SPAN_WIDTH, count, plural, span_fixed, width};
+use crate::report::format::{SPAN_WIDTH, count, cut, plural, span_fixed, width};
 use crate::report::look::{self, AgentState, INJECTED};
 use crate::tui::app::{App, inner, padded};
 use crate::tui::arrange::Pane;
@@ -44,7 +44,7 @@ fn map(app: &App, view: &EngineView, room: Rect) -> Map {
     if agents.div_ceil(columns) <= rows {
         return Map::Tiles { columns, wide: tile, top: 0 };
     }
-    let slots = view.agents.iter().map(|agent| slot_cells(agent)).max().unwrap_or(1);
+    let slots = view.agents.iter().map(slot_cells).max().unwrap_or(1);
     let wide = u16::try_from(slots).unwrap_or(1) + 1;
     let columns = usize::from((room.width / wide).max(1));
     Map::Cells { columns, wide, top: top(columns) }
@@ -157,7 +157,12 @@ fn row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, agent: &AgentView) {
         end -= 1;
     }
     end = tallies(pen, line, agent, x, end);
-    let time = agent.busy.iter().map(|busy| busy.since).min().map(|since| span_fixed(cx.now.saturating_sub(since)));
+    // How long it is at it; how long it stays broken.
+    let since = agent.busy.iter().map(|busy| busy.since).min();
+    let time = match agent.broken.as_ref().and_then(|broken| broken.until) {
+        Some(until) => Some(span_fixed(until.saturating_sub(cx.now))),
+        None => since.map(|since| span_fixed(cx.now.saturating_sub(since))),
+    };
     let time_width = SPAN_WIDTH as u16;
     if end.saturating_sub(x) > time_width + 8 {
         end -= time_width;
@@ -199,14 +204,18 @@ fn what(pen: &mut Pen<'_>, cx: &Cx<'_>, agent: &AgentView, room: Rect) {
     let mut pieces = Vec::new();
     match (&agent.broken, agent.busy.as_slice()) {
         (Some(broken), _) => {
+            let heals = if broken.until.is_some() && room.width >= 16 { ", heals in" } else { "" };
+            // The time stands in its own column, at the end of the words where they are short.
+            let text_room = usize::from(room.width).saturating_sub(width(heals) + word.len() + 1);
             pieces.push(Piece::new(word, role));
-            if let Some(until) = broken.until {
-                pieces.push(Piece::new(format!(", heals in {}", cx.left(until)), dim));
-            }
             let reason = crate::model::safe::Safe::line(&broken.reason);
             let injected = if broken.injected { INJECTED.word } else { "" };
             let text = [injected, reason.as_str()].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(": ");
-            pieces.push(Piece::new(format!(" {text}"), dim));
+            if text_room > 12 {
+                let text = cut(&text, text_room - 1, pen.theme.ascii).into_owned();
+                pieces.push(Piece::new(format!(" {text}"), dim));
+            }
+            pieces.push(Piece::new(heals, dim));
         }
         (None, []) => pieces.push(Piece::new(word, dim)),
         (None, [busy]) => {

@@ -35,6 +35,12 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
         pen.pieces(area.x, area.y, area.width, &pieces);
         return;
     }
+    if matches!(cx.app.overlay, Some(Overlay::Ask(_))) {
+        let (key, dim) = (pen.part(Part::Key), pen.part(Part::Dim));
+        let pieces = [Piece::new("y", key), Piece::new(" yes  ", dim), Piece::new("n", key), Piece::new(" no", dim)];
+        pen.pieces(area.x + 1, area.y, area.width.saturating_sub(1), &pieces);
+        return;
+    }
     let room = usize::from(area.width.saturating_sub(2));
     let last = [hint(pen, Action::Help, None), hint(pen, Action::Quit, None)];
     let kept: usize = last.iter().map(|pieces| width_of(pieces) + 2).sum();
@@ -67,10 +73,8 @@ fn hint(pen: &Pen<'_>, action: Action, words: Option<&'static str>) -> Vec<Piece
 /// What helps here, most helpful first; with other words where the table's would mislead.
 fn actions(cx: &Cx<'_>) -> Vec<(Action, Option<&'static str>)> {
     let mut list = Vec::new();
-    match &cx.app.overlay {
-        Some(Overlay::Ask(_)) => return list,
-        Some(_) => return vec![(Action::Back, Some("close")), (Action::Down, Some("scroll"))],
-        None => {}
+    if cx.app.overlay.is_some() {
+        return vec![(Action::Back, Some("close")), (Action::Down, Some("scroll"))];
     }
     let Some(run) = cx.run else { return list };
     match run.state {

@@ -6,7 +6,7 @@ use crate::model::id::StepId;
 use crate::model::state::StepState;
 use crate::model::view::{RunView, StepView};
 use crate::report::format::{count, cut, cut_middle, plural, span, span_fixed, width};
-use crate::report::graph::{Area, Cell, EdgeStyles, Emphasis, paint};
+use crate::report::graph::{Area, Cell, Direction, EdgeStyles, Emphasis, paint};
 use crate::report::look::Role;
 use crate::tui::app::inner;
 use crate::tui::arrange::Pane;
@@ -95,7 +95,9 @@ fn picture(pen: &mut Pen<'_>, room: Rect, cx: &Cx<'_>, run: &RunView, drawing: &
         let mut small = Pen { buffer: &mut own, theme: pen.theme };
         match drawing.detail {
             Detail::Card => card(&mut small, cx, run, StepId(node)),
-            Detail::Line => line(&mut small, cx, run, StepId(node)),
+            Detail::Line => {
+                line(&mut small, cx, run, StepId(node), drawing.layout.direction == Direction::TopToBottom);
+            }
         }
         if is_dimmed(cx, node) {
             let dim = pen.part(Part::Frame).remove_modifier(Modifier::BOLD);
@@ -119,9 +121,13 @@ fn copy(pen: &mut Pen<'_>, room: Rect, view: Area, area: Area, own: &Buffer) {
             }
             let to = (room.x + cells(x), room.y + cells(y));
             if let (Some(from), Some(cell)) = (own.cell((dx, dy)), pen.buffer.cell_mut(to)) {
-                // Half of a wide character at the edge would push the frame aside.
                 *cell = from.clone();
-                if width(from.symbol()) > 1 && x + 1 >= i32::from(room.width) {
+                let (first, last) = (x == 0 && dx > 0, x + 1 == i32::from(room.width) && dx + 1 < own.area.width);
+                // What goes on outside the pane says so; half of a wide character would push the frame aside.
+                let bare = matches!(from.symbol(), " " | "─" | "━" | "-" | "#");
+                if (first || last) && !bare {
+                    cell.set_char(if pen.theme.ascii { '.' } else { '…' });
+                } else if last && width(from.symbol()) > 1 {
                     cell.set_char(' ');
                 }
             }
@@ -250,26 +256,28 @@ fn heavy(pen: &mut Pen<'_>, area: Rect, style: Style) {
     debug_assert_eq!(area, pen.buffer.area, "boxes are drawn on their own");
 }
 
-fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId) {
+fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, centred: bool) {
     let Some(step) = run.steps.get(id.index()) else { return };
     let area = pen.buffer.area;
+    let figure = figure(cx, step);
+    // Down the page lines meet boxes in the middle: without a time the name stands there.
+    let from = if centred && figure.is_empty() { 3.min(area.width / 4) } else { 0 };
     let look = cx.look(step.state);
     let role = pen.theme.role(look.role);
     let name =
         if look.role == Role::Idle || look.role == Role::Off { pen.part(Part::Dim) } else { pen.part(Part::Text) };
-    pen.sign(0, 0, look.sign(pen.theme.ascii), role);
+    pen.sign(from, 0, look.sign(pen.theme.ascii), role);
     if step.injected {
         let mark = pen.injected();
-        pen.pieces(1, 0, 1, &[mark]);
+        pen.pieces(from + 1, 0, 1, &[mark]);
     }
     let end = area.width.saturating_sub(8);
-    pen.name(2, 0, end.saturating_sub(1), cx.app.texts.step(id), name);
-    pen.text(end, 0, 7, &figure(cx, step), role.remove_modifier(Modifier::BOLD));
+    let used = pen.name(from + 2, 0, end.saturating_sub(1), cx.app.texts.step(id), name);
+    pen.text(end, 0, 7, &figure, role.remove_modifier(Modifier::BOLD));
     if cx.app.step == Some(id) {
         super::mark_row(pen, area, cx.app.focus == Pane::Graph);
         if cx.app.focus != Pane::Graph {
-            let name = Rect { x: 2, width: cells(i32::try_from(width(cx.app.texts.step(id))).unwrap_or(0)), ..area };
-            pen.tint(Rect { width: name.width.min(end.saturating_sub(3)), ..name }, UNDERLINED);
+            pen.tint(Rect { x: from + 2, width: used, ..area }, UNDERLINED);
         }
     }
 }

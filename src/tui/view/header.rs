@@ -42,16 +42,17 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
     let (mut gap, mut list) = (3, Vec::new());
     for (try_gap, cells) in [(3, BAR_MAX), (3, 16), (2, 12), (2, 8)] {
         (gap, list) = (try_gap, segments(pen, cx, run, room, cells));
-        if wide(&list, gap) <= room {
+        if wide(&list, gap) < room {
             break;
         }
     }
-    while list.len() > 1 && wide(&list, gap) > room {
+    while list.len() > 1 && wide(&list, gap) >= room {
         let least = list.iter().map(|segment| segment.worth).min().unwrap_or(0);
         list.retain(|segment| segment.worth > least);
     }
     let gap = u16::try_from(gap).unwrap_or(2);
-    let mut x = area.x;
+    let bare = list.first().and_then(|segment| segment.pieces.first()).is_some_and(|p| !p.text.starts_with(' '));
+    let mut x = area.x + u16::from(bare);
     for segment in &list {
         x += pen.pieces(x, area.y, area.right().saturating_sub(x), &segment.pieces) + gap;
     }
@@ -66,7 +67,7 @@ fn segments(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, room: usize, cells: usize
     let run_name = crate::report::format::cut(texts.run.as_str(), 12, pen.theme.ascii).into_owned();
     let mut list = vec![
         Segment { worth: 3, pieces: vec![Piece::new(" upbeat ", pen.part(Part::Brand))] },
-        Segment { worth: 6, pieces: vec![Piece::new(if room < 60 { format!(" {name}") } else { name }, strong)] },
+        Segment { worth: 6, pieces: vec![Piece::new(name, strong)] },
         Segment { worth: 1, pieces: vec![Piece::new(format!("run {run_name}"), dim)] },
         Segment { worth: 9, pieces: vec![state(pen, cx, run, look)] },
     ];
@@ -233,7 +234,7 @@ fn ended(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
         pieces.push(Piece::new(words, pen.theme.role(Role::Bad)));
         pieces.push(Piece::new("; ", text));
         pieces.push(Piece::new("R", pen.part(Part::Key)));
-        pieces.push(Piece::new(" on it tries again", text));
+        pieces.push(Piece::new(" tries it again", text));
     }
     if let Some(summary) = cx.summary {
         let faster = speedup(summary);

@@ -5,9 +5,10 @@ use super::json;
 use super::pen::{Pen, Piece, width_of};
 use crate::model::id::StepId;
 use crate::model::safe::Safe;
+use crate::model::state::StepState;
 use crate::model::step::{Fallback, Work};
 use crate::model::view::{AttemptView, RunView, StepDetail, StepView};
-use crate::report::format::{cut_middle, span, span_fixed, width};
+use crate::report::format::{count, cut_middle, span, span_fixed, width};
 use crate::report::look::{Look, Role, step as look_of};
 use crate::tui::app::padded;
 use crate::tui::arrange::Pane;
@@ -79,7 +80,8 @@ fn lines(pen: &Pen<'_>, cx: &Cx<'_>) -> Vec<Line> {
     let Some(step) = run.steps.get(id.index()) else { return Vec::new() };
     let mut lines = vec![state_line(pen, cx, step)];
     let detail = cx.view.detail.as_ref().filter(|detail| (detail.run, detail.step) == (run.id, id));
-    if let Some(detail) = detail {
+    // A step at work or done needs no reason beyond the first line.
+    if let Some(detail) = detail.filter(|_| !matches!(step.state, StepState::Running | StepState::Succeeded)) {
         why(pen, detail, &mut lines);
     }
     about(pen, cx, run, id, &mut lines);
@@ -120,7 +122,7 @@ fn state_line(pen: &Pen<'_>, cx: &Cx<'_>, step: &StepView) -> Line {
     if step.injected {
         line.push(Piece::new("  ", dim));
         line.push(pen.injected());
-        line.push(Piece::new(" a fault was injected", pen.theme.role(Role::Fault).remove_modifier(Modifier::BOLD)));
+        line.push(Piece::new(" injected", pen.theme.role(Role::Fault).remove_modifier(Modifier::BOLD)));
     }
     line
 }
@@ -150,7 +152,11 @@ fn about(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, lines: &mut Vec<
     let priority = run.steps.get(id.index()).map_or(step.priority, |seen| seen.priority);
     let timeout = step.timeout.map_or_else(|| "no timeout".to_owned(), |time| format!("timeout {}", span(time)));
     let critical = if step.critical { ", critical" } else { "" };
-    let policy = format!("{} retries, {timeout}, priority {priority}{critical}", step.retry.limit);
+    let retries = match step.retry.limit {
+        1 => "1 retry".to_owned(),
+        n => format!("{} retries", count(u64::from(n))),
+    };
+    let policy = format!("{retries}, {timeout}, priority {priority}{critical}");
     lines.push(labelled(pen, "policy", policy));
     for (place, fallback) in step.fallback.iter().enumerate() {
         let what = match fallback {
@@ -188,7 +194,6 @@ fn attempts(pen: &Pen<'_>, cx: &Cx<'_>, detail: &StepDetail, lines: &mut Vec<Lin
 }
 
 fn attempt_line(pen: &Pen<'_>, cx: &Cx<'_>, attempt: &AttemptView) -> Line {
-    use crate::model::state::StepState;
     let look = match (&attempt.failure, attempt.ended) {
         (Some(_), _) => look_of(StepState::Failed),
         (None, Some(_)) => look_of(StepState::Succeeded),

@@ -53,6 +53,9 @@ impl Pen<'_> {
         if !self.buffer.area.contains((x, y).into()) {
             return 0;
         }
+        // What lay there before (a frame, a row) leaves no weight or colour behind.
+        let wide = u16::try_from(width(text)).unwrap_or(u16::MAX).min(room);
+        self.clear(Rect { x, y, width: wide, height: 1 });
         let (end, _) = self.buffer.set_stringn(x, y, text, usize::from(room), style);
         end.saturating_sub(x)
     }
@@ -60,6 +63,7 @@ impl Pen<'_> {
     /// One cell.
     pub(crate) fn sign(&mut self, x: u16, y: u16, sign: char, style: Style) {
         if let Some(cell) = self.buffer.cell_mut((x, y)) {
+            cell.reset();
             cell.set_char(sign).set_style(style);
         }
     }

@@ -16,6 +16,8 @@ const STATE: u16 = 10;
 const TIME: u16 = SPAN_WIDTH as u16;
 const TRIES: u16 = 5;
 const STEP_MAX: u16 = 34;
+/// With less room, agent and reason share a column: a step at work has the one, a step that waits the other.
+const BOTH_WIDTH: u16 = 84;
 const AGENT_MAX: u16 = 20;
 
 /// Where columns begin and how wide they are; 0: not shown.
@@ -45,8 +47,10 @@ fn columns(room: u16, names: u16, agents: u16) -> Columns {
         Columns { step: take(names.clamp(4, STEP_MAX), 4, if room > 24 { TIME + 1 } else { 0 }), ..Columns::default() };
     c.time = take(TIME, TIME, 0);
     c.state = take(STATE, STATE, 0);
-    c.agent = take(agents.clamp(5, AGENT_MAX), 5, 0);
-    c.tries = take(TRIES, TRIES, 0);
+    if room >= BOTH_WIDTH {
+        c.agent = take(agents.clamp(5, AGENT_MAX), 5, 0);
+    }
+    c.tries = take(TRIES, TRIES, 12);
     c.why = take(u16::MAX, 9, 0);
     c
 }
@@ -87,14 +91,10 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
 fn heading(pen: &mut Pen<'_>, area: Rect, c: Columns) {
     let style = pen.part(Part::Dim);
     let mut x = area.x + 2;
-    for (wide, word) in [
-        (c.step, "step"),
-        (c.state, "state"),
-        (c.agent, "agent"),
-        (c.time, "  time"),
-        (c.tries, "tries"),
-        (c.why, "why"),
-    ] {
+    let why = if c.agent > 0 { "why" } else { "agent or reason" };
+    for (wide, word) in
+        [(c.step, "step"), (c.state, "state"), (c.agent, "agent"), (c.time, "  time"), (c.tries, "tries"), (c.why, why)]
+    {
         if wide > 0 {
             pen.text(x, area.y, wide, word, style);
             x += wide + 1;
@@ -143,7 +143,17 @@ fn draw_row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, run: &RunView, id: StepI
     }
     if c.why > 0 {
         let strong = matches!(step.state, StepState::Waiting | StepState::Failed);
-        let room = line.right().saturating_sub(x);
-        pen.text(x, line.y, room.min(c.why), &cx.reason(run, id), if strong { role } else { dim });
+        let room = line.right().saturating_sub(x).min(c.why);
+        let reason = cx.reason(run, id);
+        let agent = step.agent.filter(|_| c.agent == 0 && (step.state.active() || reason.is_empty()));
+        match agent {
+            Some(agent) => {
+                let style = if step.state.active() { text } else { dim };
+                pen.name(x, line.y, room, cx.app.texts.agent(agent), style);
+            }
+            None => {
+                pen.text(x, line.y, room, &reason, if strong { role } else { dim });
+            }
+        }
     }
 }
