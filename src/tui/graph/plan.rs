@@ -12,14 +12,27 @@ const AT_ONCE_MAX: usize = 240;
 const DRAWN_MAX: usize = 60_000;
 /// Work for uncrossing edges: less than for exports, because somebody waits.
 const EFFORT: u64 = 20_000_000;
-/// Cells of a name in a card and in a line.
-const CARD_NAME_MAX: usize = 26;
-const LINE_NAME_MAX: usize = 22;
+/// Beyond this many steps and needs only a few ways are tried: each costs a layout.
+const EVERY_WAY_MAX: usize = 100;
+/// Ways to show a step and the most cells of its name, the most telling first.
+const WAYS: [(Detail, usize); 7] = [
+    (Detail::Card, 26),
+    (Detail::Card, 16),
+    (Detail::Line, 22),
+    (Detail::Card, 12),
+    (Detail::Line, 14),
+    (Detail::Name, 18),
+    (Detail::Name, 12),
+];
+/// The way of graphs that fit in no way.
+const OVERFLOWING: (Detail, usize) = (Detail::Line, 22);
 /// Cells around a name: frame, padding, glyph; and at least so many for a card's lower frame.
 const CARD_AROUND: usize = 6;
 const CARD_LEAST: usize = 16;
 /// Glyph and space before a name; then the time and a mark.
 const LINE_AROUND: usize = 11;
+/// Glyph and space before a name, a space after it.
+const NAME_AROUND: usize = 3;
 
 /// How much of a step is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +42,8 @@ pub(crate) enum Detail {
     Card,
     /// One line: glyph, name, time.
     Line,
+    /// One line: glyph and name.
+    Name,
 }
 
 /// What a picture is made for. Another wish is another picture.
@@ -75,10 +90,11 @@ pub(crate) struct Drawing {
     pub(crate) detail: Detail,
 }
 
-fn boxes(wish: &Wish, detail: Detail, direction: Direction) -> GraphInput {
-    let (name_max, around, least, h) = match detail {
-        Detail::Card => (CARD_NAME_MAX, CARD_AROUND, CARD_LEAST, 3),
-        Detail::Line => (LINE_NAME_MAX, LINE_AROUND, 0, 1),
+fn boxes(wish: &Wish, (detail, name_max): (Detail, usize), direction: Direction) -> GraphInput {
+    let (around, least, h) = match detail {
+        Detail::Card => (CARD_AROUND, CARD_LEAST, 3),
+        Detail::Line => (LINE_AROUND, 0, 1),
+        Detail::Name => (NAME_AROUND, 0, 1),
     };
     let flat = direction == Direction::LeftToRight;
     let own = |place: usize| (width(&wish.workflow.steps[place].id).min(name_max) + around).max(least);
@@ -94,14 +110,14 @@ fn boxes(wish: &Wish, detail: Detail, direction: Direction) -> GraphInput {
     })
 }
 
-fn drawn(wish: &Wish, detail: Detail, direction: Direction, node_gap: u32) -> Drawing {
-    let input = boxes(wish, detail, direction);
+fn drawn(wish: &Wish, way: (Detail, usize), direction: Direction, node_gap: u32) -> Drawing {
+    let input = boxes(wish, way, direction);
     let options = LayoutOptions { direction, node_gap, effort: EFFORT, ..LayoutOptions::default() };
-    Drawing { layout: layout(&input, &options), edges: input.edges, detail }
+    Drawing { layout: layout(&input, &options), edges: input.edges, detail: way.0 }
 }
 
-/// Draws. The first way in which everything fits is taken: cards before lines, along the page before down it. Where none
-/// fits, lines, in the direction that hides less.
+/// Draws. The first way in which everything fits is taken: much about each step before little, along the page before
+/// down it. Where none fits, lines, in the direction that hides less.
 pub(crate) fn draw(wish: &Wish) -> Drawing {
     let room = (i32::from(wish.room.0), i32::from(wish.room.1));
     let over = |drawing: &Drawing| {
@@ -115,29 +131,27 @@ pub(crate) fn draw(wish: &Wish) -> Drawing {
         None if wish.at_once() => vec![Direction::LeftToRight, Direction::TopToBottom],
         None => vec![Direction::LeftToRight],
     };
-    let gap =
-        |direction: Direction, roomy: bool| if direction == Direction::LeftToRight { u32::from(roomy) } else { 2 };
-    if wish.at_once() {
+    for way in WAYS.iter().filter(|way| wish.size() <= EVERY_WAY_MAX || (wish.at_once() && way.0 != Detail::Card)) {
         for direction in &directions {
-            for roomy in [true, false] {
-                let cards = drawn(wish, Detail::Card, *direction, gap(*direction, roomy));
-                if over(&cards) <= 0.0 {
-                    return cards;
+            let gaps: &[u32] = match (direction, way.0) {
+                (Direction::TopToBottom, _) => &[2],
+                (Direction::LeftToRight, Detail::Name) => &[0],
+                (Direction::LeftToRight, _) => &[1, 0],
+            };
+            for gap in gaps {
+                let drawing = drawn(wish, *way, *direction, *gap);
+                if over(&drawing) <= 0.0 {
+                    return drawing;
                 }
             }
         }
     }
-    let mut best: Option<(f64, Drawing)> = None;
-    for direction in directions {
-        let lines = drawn(wish, Detail::Line, direction, gap(direction, true));
-        let hidden = over(&lines);
-        if best.as_ref().is_none_or(|(least, _)| hidden < *least) {
-            best = Some((hidden, lines));
-        }
-    }
-    best.expect("there is at least one direction").1
+    let ways = directions.into_iter().map(|direction| {
+        let drawing = drawn(wish, OVERFLOWING, direction, if direction == Direction::LeftToRight { 1 } else { 2 });
+        (over(&drawing), drawing)
+    });
+    ways.min_by(|a, b| a.0.total_cmp(&b.0)).expect("there is at least one direction").1
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -95,8 +95,9 @@ fn picture(pen: &mut Pen<'_>, room: Rect, cx: &Cx<'_>, run: &RunView, drawing: &
         let mut small = Pen { buffer: &mut own, theme: pen.theme };
         match drawing.detail {
             Detail::Card => card(&mut small, cx, run, StepId(node)),
-            Detail::Line => {
-                line(&mut small, cx, run, StepId(node), drawing.layout.direction == Direction::TopToBottom);
+            detail => {
+                let down = drawing.layout.direction == Direction::TopToBottom;
+                line(&mut small, cx, run, StepId(node), detail == Detail::Line, down);
             }
         }
         if is_dimmed(cx, node) {
@@ -256,12 +257,13 @@ fn heavy(pen: &mut Pen<'_>, area: Rect, style: Style) {
     debug_assert_eq!(area, pen.buffer.area, "boxes are drawn on their own");
 }
 
-fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, centred: bool) {
+/// One line about a step: glyph and name, and its figure if `timed`. `centred` lines meet edges in their middle.
+fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, timed: bool, centred: bool) {
     let Some(step) = run.steps.get(id.index()) else { return };
     let area = pen.buffer.area;
-    let figure = figure(cx, step);
+    let figure = if timed { figure(cx, step) } else { String::new() };
     // Down the page lines meet boxes in the middle: without a time the name stands there.
-    let from = if centred && figure.is_empty() { 3.min(area.width / 4) } else { 0 };
+    let from = if centred && timed && figure.is_empty() { 3.min(area.width / 4) } else { 0 };
     let look = cx.look(step.state);
     let role = pen.theme.role(look.role);
     let name =
@@ -271,7 +273,7 @@ fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, centred: bool
         let mark = pen.injected();
         pen.pieces(from + 1, 0, 1, &[mark]);
     }
-    let end = area.width.saturating_sub(8);
+    let end = area.width.saturating_sub(if timed { 8 } else { 0 });
     let used = pen.name(from + 2, 0, end.saturating_sub(1), cx.app.texts.step(id), name);
     pen.text(end, 0, 7, &figure, role.remove_modifier(Modifier::BOLD));
     if cx.app.step == Some(id) {
