@@ -116,6 +116,29 @@ fn drawn(wish: &Wish, way: (Detail, usize), direction: Direction, node_gap: u32)
     Drawing { layout: layout(&input, &options), edges: input.edges, detail: way.0 }
 }
 
+/// Whether a picture could fit at all: a cheap bound that spares most layouts. Every level takes the width (or height) of
+/// a box and an arrow; and the boxes together need their rows (or columns).
+fn may_fit(wish: &Wish, way: (Detail, usize), direction: Direction) -> bool {
+    let input = boxes(wish, way, direction);
+    let levels = wish.shape.level.iter().max().map_or(0, |level| *level as usize + 1);
+    let mut along = vec![0u32; levels];
+    let mut across = 0;
+    for (node, level) in input.nodes.iter().zip(&wish.shape.level) {
+        let (own, other) = if direction == Direction::LeftToRight { (node.w, node.h) } else { (node.h, node.w) };
+        let widest = &mut along[*level as usize];
+        *widest = own.max(*widest);
+        across += other;
+    }
+    let arrow = if direction == Direction::LeftToRight { 3 } else { 2 };
+    let long = along.iter().sum::<u32>() + arrow * u32::try_from(levels.saturating_sub(1)).unwrap_or(u32::MAX);
+    let wide = across.div_ceil(u32::try_from(levels.max(1)).unwrap_or(u32::MAX));
+    let (room_along, room_across) = match direction {
+        Direction::LeftToRight => (wish.room.0, wish.room.1),
+        Direction::TopToBottom => (wish.room.1, wish.room.0),
+    };
+    long <= u32::from(room_along) && wide <= u32::from(room_across)
+}
+
 /// Draws. The first way in which everything fits is taken: much about each step before little, along the page before
 /// down it. Where none fits, lines, in the direction that hides less.
 pub(crate) fn draw(wish: &Wish) -> Drawing {
@@ -138,6 +161,9 @@ pub(crate) fn draw(wish: &Wish) -> Drawing {
                 (Direction::LeftToRight, Detail::Name) => &[0],
                 (Direction::LeftToRight, _) => &[1, 0],
             };
+            if !may_fit(wish, *way, *direction) {
+                continue;
+            }
             for gap in gaps {
                 let drawing = drawn(wish, *way, *direction, *gap);
                 if over(&drawing) <= 0.0 {
