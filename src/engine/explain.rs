@@ -19,7 +19,7 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
         StepState::Pending => pending(run, step),
         StepState::Ready => ready(world, run, step),
         StepState::Waiting => waiting(world, run, step, now),
-        StepState::Running | StepState::Cancelling => running(world, run, step, now),
+        StepState::Running | StepState::Cancelling => running(world, run, step),
         StepState::Succeeded => vec![match entry.fallback {
             Some(at) => format!("it is done, by fallback {}", at + 1),
             None => "it is done".to_owned(),
@@ -145,12 +145,11 @@ fn waiting(world: &World, run: &Run, step: StepId, now: Micros) -> Vec<String> {
     all
 }
 
-fn running(world: &World, run: &Run, step: StepId, now: Micros) -> Vec<String> {
+fn running(world: &World, run: &Run, step: StepId) -> Vec<String> {
     let Some(current) = &run.step(step).current else { return Vec::new() };
     let agent = &world.registry.agent(current.agent).definition.id;
-    let time = (now - current.started).as_secs_f64();
     let sentence = match current.ending {
-        None => format!("it is running: attempt {} on {agent} for {time:.1} s", current.attempt),
+        None => format!("it is running: attempt {} on {agent}", current.attempt),
         Some(EndingWhy::Timeout) => format!("attempt {} took too long and is being ended on {agent}", current.attempt),
         Some(EndingWhy::Fault) => format!("{agent} was broken on purpose; attempt {} is being ended", current.attempt),
         Some(EndingWhy::Cancel | EndingWhy::Deadline) => {

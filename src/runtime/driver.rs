@@ -163,7 +163,8 @@ impl Driver {
             }
             Request::Command(command, reply) => self.command(command, reply).await,
             Request::LookAt(step) => {
-                self.dirty |= self.look_at != step;
+                // Asked again for the same step: its reasons hold times that run down.
+                self.dirty |= step.is_some() || self.look_at != step;
                 self.look_at = step;
             }
             Request::Summary(run, reply) => {

@@ -189,8 +189,25 @@ impl App {
                 self.select(next);
             }
         }
+        self.drop_moot_question(view, run);
         self.agent =
             self.agent.filter(|agent| agent.index() < view.agents.len()).or(view.agents.first().map(|agent| agent.id));
+    }
+
+    /// A question that events have answered is not asked any longer.
+    fn drop_moot_question(&mut self, view: &EngineView, run: &RunView) {
+        let Some(Overlay::Ask(question)) = &self.overlay else { return };
+        let moot = match question.yes {
+            Answer::Quit => view.runs.iter().all(|run| run.state.ended()),
+            Answer::Command(Command::CancelStep { step, .. }) => {
+                run.steps.get(step.index()).is_none_or(|step| step.state.ended())
+            }
+            Answer::Command(_) => false,
+        };
+        if moot {
+            self.overlay = None;
+            self.toast(Role::Ready, "it ended before the question was answered");
+        }
     }
 
     /// Selects a step; the graph comes along.

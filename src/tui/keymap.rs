@@ -60,6 +60,12 @@ impl Key {
         }
     }
 
+    /// The key without Alt, if it has Alt.
+    pub(crate) fn without_alt(self) -> Option<Self> {
+        let bare = self.modifiers - KeyModifiers::ALT;
+        (bare != self.modifiers).then(|| Self::new(self.code, bare))
+    }
+
     /// The character it types, if it types one.
     pub(crate) fn typed(self) -> Option<char> {
         match self.code {
@@ -142,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_alt_mean_nothing() {
+    fn keys_with_alt_or_other_controls_have_no_meaning_of_their_own() {
         assert_eq!(press(KeyCode::Char('x'), KeyModifiers::ALT), None);
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::CONTROL), None);
     }

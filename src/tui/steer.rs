@@ -105,7 +105,9 @@ pub(crate) fn agent_command(app: &mut App, view: &EngineView, action: Action) ->
             Some((WaitReason::Capability { broken, .. }, _)) => broken.as_slice(),
             _ => &[],
         };
-        awaited.iter().copied().chain(seen.agent).find(broken)
+        let asks = run.workflow.step(step).asks_for();
+        let able = view.agents.iter().filter(|a| &*a.name == asks || a.capabilities.iter().any(|c| &**c == asks));
+        awaited.iter().copied().chain(seen.agent).chain(able.map(|agent| agent.id)).find(broken)
     } else {
         seen.agent.filter(|_| seen.state.active())
     };
@@ -114,7 +116,7 @@ pub(crate) fn agent_command(app: &mut App, view: &EngineView, action: Action) ->
         (Some(agent), true) => vec![Request::Command(Command::HealAgent { agent })],
         (Some(agent), false) => vec![Request::Command(Command::FailAgent { agent })],
         (None, true) => {
-            app.toast(Role::Waiting, &format!("{name} waits for no broken agent; to heal another one, select it (3)"));
+            app.toast(Role::Waiting, &format!("no broken agent could do {name}; to heal another one, select it (3)"));
             Vec::new()
         }
         (None, false) => {

@@ -16,6 +16,13 @@ use ratatui::crossterm::event::KeyCode;
 
 /// A key was pressed.
 pub(crate) fn press(app: &mut App, view: &EngineView, keymap: &Keymap, key: Key) -> Vec<Request> {
+    // Esc and a key in one go look like that key with Alt to a terminal.
+    if let Some(bare) = key.without_alt().filter(|_| keymap.action(key).is_none()) {
+        let esc = Key::parse("esc").expect("a key of the table");
+        let mut requests = press(app, view, keymap, esc);
+        requests.extend(press(app, view, keymap, bare));
+        return requests;
+    }
     let action = keymap.action(key);
     if app.prompt.is_some() && !matches!(action, Some(Action::Suspend | Action::Redraw)) {
         typed(app, key, action);

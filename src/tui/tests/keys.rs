@@ -85,10 +85,10 @@ fn x_breaks_the_agent_that_runs_the_step_or_the_selected_one() {
 fn u_heals_the_selected_agent_or_the_one_the_step_needs() {
     let mut stage = stage(fixtures::busy());
     assert_eq!(keys(&mut stage, &["3", "down", "u"]), command(Command::HealAgent { agent: AgentId(1) }));
-    assert!(keys(&mut stage, &["2", "u"]).is_empty());
-    assert!(toast(&stage).contains("waits for no broken agent"), "{}", toast(&stage));
-    stage.view.runs[0].steps[1].agent = Some(AgentId(1));
-    assert_eq!(keys(&mut stage, &["u"]), command(Command::HealAgent { agent: AgentId(1) }));
+    // The selected step has moved to another agent; the broken one could still do it.
+    assert_eq!(keys(&mut stage, &["2", "u"]), command(Command::HealAgent { agent: AgentId(1) }));
+    assert!(keys(&mut stage, &["2", "G", "u"]).is_empty());
+    assert!(toast(&stage).contains("no broken agent could do"), "{}", toast(&stage));
 }
 
 #[test]
@@ -252,4 +252,13 @@ fn four_twice_shows_the_diagnostics_and_enter_in_the_log_one_step() {
     assert_eq!((stage.app.diagnostics, stage.app.book.scope()), (false, Some(StepId(1))));
     keys(&mut stage, &["enter"]);
     assert_eq!(stage.app.book.scope(), None);
+}
+
+#[test]
+fn esc_and_a_key_in_one_go_are_both() {
+    let mut stage = stage(fixtures::busy());
+    keys(&mut stage, &["w"]);
+    assert!(matches!(stage.app.overlay, Some(Overlay::Why(_))));
+    assert_eq!(keys(&mut stage, &["alt-p"]), command(Command::Pause { run: RUN }));
+    assert_eq!(stage.app.overlay, None);
 }

@@ -63,15 +63,15 @@ pub(crate) fn step_at(app: &crate::tui::app::App, area: Rect, x: u16, y: u16) ->
 /// Arrows in the frame where the picture goes on.
 fn more(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>, drawing: &Drawing) {
     let view = cx.app.graph_view(inner(area));
-    let (middle_x, middle_y) = (area.x + area.width / 2, area.y + area.height / 2);
+    let middle = area.y + area.height / 2;
     let signs = if pen.theme.ascii { ['<', '>', '^', 'v'] } else { ['←', '→', '↑', '↓'] };
     let style = pen.part(Part::Key);
     let (right, bottom) = (area.right().saturating_sub(1), area.bottom().saturating_sub(1));
     let sides = [
-        (view.x > 0, area.x, middle_y),
-        (view.x + view.w < drawing.layout.width, right, middle_y),
-        (view.y > 0, middle_x, area.y),
-        (view.y + view.h < drawing.layout.height, middle_x, bottom),
+        (view.x > 0, area.x, middle),
+        (view.x + view.w < drawing.layout.width, right, middle),
+        (view.y > 0, right.saturating_sub(1), area.y),
+        (view.y + view.h < drawing.layout.height, right.saturating_sub(1), bottom),
     ];
     for ((goes_on, x, y), sign) in sides.into_iter().zip(signs) {
         if goes_on {

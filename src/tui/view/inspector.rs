@@ -64,6 +64,9 @@ fn wrapped(line: Line, room: usize) -> Vec<Line> {
             used += width(word);
         }
     }
+    for last in rows.iter_mut().filter_map(|row| row.last_mut()) {
+        last.text.truncate(last.text.trim_end().len());
+    }
     rows
 }
 
