@@ -35,6 +35,12 @@ pub(crate) fn result(text: &str) -> Result<(), Stop> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| lost(&error))
 }
 
+/// Leaves a text on standard output for whoever may still be there.
+pub(crate) fn leave(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 fn lost(error: &io::Error) -> Stop {
     if error.kind() == ErrorKind::BrokenPipe {
         return Stop(EXIT_CLOSED);

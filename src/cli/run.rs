@@ -218,7 +218,8 @@ pub fn after_panel(order: PanelOrder) -> u8 {
         order.runtime.shutdown().await;
         match summary {
             Some(summary) if summary.state != RunState::Pending => {
-                super::out::result(&summary::text(&summary))?;
+                // Where the terminal has gone away nobody reads it; the run's end is told by the exit code all the same.
+                super::out::leave(&summary::text(&summary));
                 Ok(result::exit_code(&summary))
             }
             _ => Ok(0),

@@ -178,3 +178,9 @@ fn hook() {
         }));
     });
 }
+/// Whether an error means that there is no terminal any more: it was closed, or the connection to it was lost.
+pub(crate) fn is_gone(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::IO | Errno::NXIO | Errno::PIPE | Errno::BADF | Errno::NODEV))
+}

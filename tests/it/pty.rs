@@ -103,10 +103,18 @@ impl Terminal {
             .set_size(cells(rows), cells(columns));
     }
 
+    /// Takes the terminal away, as closing its window does. Gives the exit code.
+    pub fn close(self) -> u32 {
+        let Self { master, mut child, keyboard, .. } = self;
+        // The reading thread holds a descriptor of its own: a hang-up has to be sent by hand.
+        rustix::process::kill_process(pid_of(&*child), rustix::process::Signal::HUP).expect("it can be signalled");
+        drop((keyboard, master));
+        child.wait().expect("its end can be waited for").exit_code()
+    }
+
     /// The process.
     pub fn pid(&self) -> rustix::process::Pid {
-        let raw = self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("it runs");
-        rustix::process::Pid::from_raw(raw).expect("a process id")
+        pid_of(&*self.child)
     }
 
     /// Waits for the end and checks that the terminal is as it was. Gives the exit code and the text left on it.
@@ -127,6 +135,11 @@ impl Terminal {
         assert_eq!(format!("{:?}", self.master.get_termios()), self.modes_before, "the line modes are as before");
         (status.exit_code(), screen.contents())
     }
+}
+
+fn pid_of(child: &(dyn Child + Send + Sync)) -> rustix::process::Pid {
+    let raw = child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("it runs");
+    rustix::process::Pid::from_raw(raw).expect("a process id")
 }
 
 fn cells(count: u16) -> NonZero<u16> {

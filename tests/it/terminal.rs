@@ -141,3 +141,9 @@ fn suspending_leaves_the_terminal_usable_and_coming_back_paints_again() {
     terminal.press("\u{3}\u{3}");
     assert_eq!(terminal.end().0, 130);
 }
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_run_as_hung_up() {
+    let folder = folder(WORKFLOW);
+    assert_eq!(watched(folder.path()).close(), 129);
+}

@@ -156,10 +156,9 @@ pub(crate) fn draw(wish: &Wish) -> Drawing {
     };
     for way in WAYS.iter().filter(|way| wish.size() <= EVERY_WAY_MAX || (wish.at_once() && way.0 != Detail::Card)) {
         for direction in &directions {
-            let gaps: &[u32] = match (direction, way.0) {
-                (Direction::TopToBottom, _) => &[2],
-                (Direction::LeftToRight, Detail::Name) => &[0],
-                (Direction::LeftToRight, _) => &[1, 0],
+            let gaps: &[u32] = match direction {
+                Direction::TopToBottom => &[2],
+                Direction::LeftToRight => &[1, 0],
             };
             if !may_fit(wish, *way, *direction) {
                 continue;
