@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Next::Exit(code) => code,
         Next::Panel(order) => {
             let capabilities = Capabilities::detect(environment::var);
-            let shown = tui::run(order.handle(), PanelOptions { run: order.run, capabilities });
+            let shown = tui::run(order.handle().clone(), PanelOptions { run: order.run, capabilities });
             let code = cli::after_panel(order);
             shown.map_or_else(|error| cli::own_fault(&format!("the panel failed: {error}")), |_| code)
         }

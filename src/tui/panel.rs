@@ -11,7 +11,7 @@ use super::request::Request;
 use super::search::paste;
 use super::signals::{Asked, Signals, stop_here};
 use super::steer::end;
-use super::terminal::{Terminal, restore};
+use super::terminal::{Terminal, is_gone, restore};
 use super::theme::Theme;
 use super::update::press;
 use super::view::{self, Cx};
@@ -95,6 +95,10 @@ pub(crate) struct Panel {
     looked_at: Option<(RunId, StepId)>,
     /// When it was asked for.
     looked: Micros,
+    /// The terminal is gone.
+    closed: bool,
+    /// The process was stopped by the panel itself.
+    stopped: bool,
     /// Whether the terminal has the focus.
     seen: bool,
     /// Who asked to end, and whether a run was under way then.
@@ -124,6 +128,8 @@ impl Panel {
             summary_for: None,
             looked_at: None,
             looked: Micros::ZERO,
+            closed: false,
+            stopped: false,
             seen: true,
             leaving: None,
             forced_at: None,
@@ -146,6 +152,9 @@ impl Panel {
             self.app.tick(self.clock.now());
             self.take_in(wake, &mut views)?;
             tui_logger::move_events();
+            if is_gone() {
+                self.hang_up()?;
+            }
             self.after()?;
             if self.done {
                 let end = self.leaving.unwrap_or(PanelEnd { cause: EndCause::Quit, interrupted: false });
@@ -175,7 +184,7 @@ impl Panel {
         };
         tokio::select! {
             biased;
-            event = events.next() => Wake::Terminal(event),
+            event = events.next(), if !self.closed => Wake::Terminal(event),
             asked = signals.next() => Wake::Signal(asked),
             Some(news) = self.news.recv() => Wake::News(news),
             () = sleep => Wake::Deadline,
@@ -208,7 +217,7 @@ impl Panel {
                         Some(Some(Ok(event))) => self.event(event)?,
                         // The terminal is gone; whatever stands behind it is, too.
                         Some(_) => {
-                            self.signal(Asked::End(EndCause::HangUp))?;
+                            self.hang_up()?;
                             break;
                         }
                         None => break,
@@ -351,16 +360,30 @@ impl Panel {
         self.pacer.pressed(now);
     }
 
+    /// The terminal is gone: nothing is read from it and nothing drawn on it any more.
+    fn hang_up(&mut self) -> std::io::Result<()> {
+        if std::mem::replace(&mut self.closed, true) || self.app.ending.is_some() {
+            return Ok(());
+        }
+        self.signal(Asked::End(EndCause::HangUp))
+    }
+
     fn signal(&mut self, asked: Asked) -> std::io::Result<()> {
         match asked {
             Asked::End(cause) => {
-                let forced = self.app.ending.is_some();
+                // A closed terminal is told twice, by the signal and by itself: that asks for no hurry.
+                let forced = self.app.ending.is_some() && cause != EndCause::HangUp;
+                if self.app.ending.is_some() && !forced {
+                    return Ok(());
+                }
                 for request in end(&mut self.app, cause, forced) {
                     self.request(request)?;
                 }
                 self.pacer.pressed(self.clock.now());
             }
             Asked::Suspend => self.suspend()?,
+            // Our own stop has taken the terminal back already.
+            Asked::Continue if std::mem::take(&mut self.stopped) => {}
             Asked::Continue => self.terminal.retake()?,
         }
         self.pacer.pressed(self.clock.now());
@@ -369,6 +392,7 @@ impl Panel {
 
     fn suspend(&mut self) -> std::io::Result<()> {
         restore();
+        self.stopped = true;
         stop_here();
         self.terminal.retake()?;
         self.pacer.pressed(self.clock.now());

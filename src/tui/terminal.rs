@@ -24,6 +24,8 @@ use std::thread::{ThreadId, current};
 
 /// Whether the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether nobody is behind it any more.
+static GONE: AtomicBool = AtomicBool::new(false);
 /// The thread that draws; a panic there gives the terminal back.
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
 /// What panics of other threads said: told when the terminal is free again.
@@ -64,7 +66,8 @@ impl Terminal {
         self.next = Buffer::empty(area);
         let mut bytes = Vec::new();
         queue!(bytes, Clear(ClearType::All))?;
-        write(&bytes)
+        write(&bytes);
+        Ok(())
     }
 
     /// The screen's cells.
@@ -85,14 +88,16 @@ impl Terminal {
         CrosstermBackend::new(&mut bytes).draw(changed.into_iter())?;
         queue!(bytes, EndSynchronizedUpdate)?;
         std::mem::swap(&mut self.shown, &mut self.next);
-        write(&bytes)
+        write(&bytes);
+        Ok(())
     }
 
     /// Asks the terminal to put a text on the clipboard (OSC 52).
     pub(crate) fn copy(text: &str) -> std::io::Result<()> {
         let mut bytes = Vec::new();
         queue!(bytes, CopyToClipboard::to_clipboard_from(text))?;
-        write(&bytes)
+        write(&bytes);
+        Ok(())
     }
 }
 
@@ -110,10 +115,20 @@ fn screen() -> ratatui::layout::Size {
     ratatui::layout::Size::new(width.min(1_000), height.min(500))
 }
 
-fn write(bytes: &[u8]) -> std::io::Result<()> {
+/// Writes. A terminal that takes nothing any more has been closed: that is told by [`is_gone`], not by every caller.
+fn write(bytes: &[u8]) {
+    if is_gone() {
+        return;
+    }
     let mut out = stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()
+    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+        GONE.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Whether the terminal has been closed.
+pub(crate) fn is_gone() -> bool {
+    GONE.load(Ordering::SeqCst)
 }
 
 fn enter() -> std::io::Result<()> {
@@ -129,7 +144,8 @@ fn enter() -> std::io::Result<()> {
         cursor::Hide,
         Clear(ClearType::All)
     )?;
-    write(&bytes)
+    write(&bytes);
+    Ok(())
 }
 
 /// Gives the terminal back. Twice does no harm; errors have nobody to go to.
@@ -148,7 +164,7 @@ pub(crate) fn restore() {
         cursor::Show
     );
     if queued.is_ok() {
-        let _ = write(&bytes);
+        write(&bytes);
     }
     let _ = disable_raw_mode();
     let told: Vec<String> = std::mem::take(&mut ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -177,10 +193,4 @@ fn hook() {
             before(panic);
         }));
     });
-}
-/// Whether an error means that there is no terminal any more: it was closed, or the connection to it was lost.
-pub(crate) fn is_gone(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::IO | Errno::NXIO | Errno::PIPE | Errno::BADF | Errno::NODEV))
 }

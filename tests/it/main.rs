@@ -2,6 +2,7 @@
 
 mod attempts;
 mod cli;
+mod docs;
 mod processes;
 mod program;
 mod pty;

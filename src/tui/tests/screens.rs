@@ -233,10 +233,10 @@ fn every_cell_of_our_own_takes_one_column() {
 fn whatever_happens_nothing_falls_over_and_nothing_foreign_gets_through() {
     let mut rng = Rng::new(2_026);
     let keys = Keymap::default();
-    for _ in 0..40 {
+    for _ in 0..14 {
         let ascii = rng.below(2) == 0;
         let mut stage = Stage::new(fixtures::random(&mut rng), caps(ColourDepth::Indexed, ascii));
-        for _ in 0..25 {
+        for _ in 0..12 {
             let (w, h) = (1 + rng.below(180) as u16, 1 + rng.below(60) as u16);
             for _ in 0..rng.below(6) {
                 match rng.below(8) {

@@ -274,7 +274,8 @@ fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, timed: bool, 
         pen.pieces(from + 1, 0, 1, &[mark]);
     }
     let end = area.width.saturating_sub(if timed { 8 } else { 0 });
-    let used = pen.name(from + 2, 0, end.saturating_sub(1), cx.app.texts.step(id), name);
+    let room = end.saturating_sub(from + 2 + u16::from(timed));
+    let used = pen.name(from + 2, 0, room, cx.app.texts.step(id), name);
     pen.text(end, 0, 7, &figure, role.remove_modifier(Modifier::BOLD));
     if cx.app.step == Some(id) {
         super::mark_row(pen, area, cx.app.focus == Pane::Graph);
