@@ -273,9 +273,10 @@ fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, timed: bool, 
         let mark = pen.injected();
         pen.pieces(from + 1, 0, 1, &[mark]);
     }
-    let end = area.width.saturating_sub(if timed { 8 } else { 0 });
-    let room = end.saturating_sub(from + 2 + u16::from(timed));
-    let used = pen.name(from + 2, 0, room, cx.app.texts.step(id), name);
+    // A figure takes the last columns, where there is one.
+    let end = area.width.saturating_sub(8);
+    let name_end = if figure.is_empty() { area.width } else { end.saturating_sub(1) };
+    let used = pen.name(from + 2, 0, name_end.saturating_sub(from + 2), cx.app.texts.step(id), name);
     pen.text(end, 0, 7, &figure, role.remove_modifier(Modifier::BOLD));
     if cx.app.step == Some(id) {
         super::mark_row(pen, area, cx.app.focus == Pane::Graph);
