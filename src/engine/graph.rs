@@ -112,53 +112,23 @@ fn critical_path(workflow: &Workflow, shape: &Shape, tails: &[Micros]) -> Vec<St
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::id::Name;
-    use crate::model::policy::{Limits, Mode, Recovery, Success};
-    use crate::model::step::{Need, NeedOn, StdoutMode, Work};
-    use serde_json::Value;
+
+    use crate::model::step::{Need, NeedOn, Work};
 
     /// A step on the capability `any` with these needs and seconds.
     pub(crate) fn step(id: &str, needs: &[u32], seconds: f64) -> Step {
+        let work = Work::Capability { capability: "any".into() };
         Step {
-            id: Name::from(id),
-            name: None,
-            description: None,
-            group: None,
-            work: Work::Capability { capability: "any".into() },
-            action: None,
-            with: serde_json::Map::new(),
-            cwd: None,
-            env: Vec::new(),
-            stdout: StdoutMode::Auto,
             needs: needs.iter().map(|&n| Need { step: StepId(n), on: NeedOn::Succeeded }).collect(),
-            input: Vec::new(),
-            output: Vec::new(),
             timeout: Some(defaults::timeout(false, Some(Micros::from_secs_f64(seconds)))),
-            retry: defaults::retry(defaults::AGENT_RETRIES),
-            priority: defaults::PRIORITY,
-            critical: false,
-            fallback: Vec::new(),
             estimate: Some(Micros::from_secs_f64(seconds)),
+            ..Step::new(id, work)
         }
     }
 
     /// A workflow of these steps without agents.
     pub(crate) fn workflow(steps: Vec<Step>) -> Workflow {
-        Workflow {
-            id: "test".into(),
-            name: None,
-            description: None,
-            folder: None,
-            data: Value::Object(serde_json::Map::new()),
-            env: Vec::new(),
-            mode: Mode::Parallel,
-            mode_source: "the default".into(),
-            limits: Limits::default(),
-            success: Success::All,
-            recovery: Recovery::Continue,
-            agents: Vec::new(),
-            steps,
-        }
+        Workflow::new("test", Vec::new(), steps)
     }
 
     #[test]

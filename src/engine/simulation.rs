@@ -6,7 +6,7 @@
 
 use super::graph::tests::{step, workflow};
 use super::{Engine, Input, Outbox};
-use crate::model::agent::{Agent, AgentKind, Script, Simulated};
+use crate::model::agent::{Agent, AgentKind, Simulated};
 use crate::model::command::Command;
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
 use crate::model::effect::{AttemptOrder, Effect, Timer};
@@ -142,18 +142,9 @@ impl Sim {
 
 pub(crate) fn agent(id: &str, capabilities: &[&str], slots: u32) -> Agent {
     Agent {
-        id: id.into(),
-        kind: AgentKind::Simulated(Simulated {
-            speed: 1.0,
-            jitter: 0.0,
-            default: Script::default(),
-            script: indexmap::IndexMap::new(),
-        }),
         capabilities: capabilities.iter().map(|&c| c.into()).collect(),
         slots,
-        weight: 1.0,
-        backup: false,
-        allow_faults: false,
+        ..Agent::new(id, AgentKind::Simulated(Simulated::default()), "")
     }
 }
 

@@ -31,6 +31,19 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// An agent of this id, kind and capability that declares nothing else: every default holds.
+    #[must_use]
+    pub fn new(id: impl Into<Name>, kind: AgentKind, capability: impl Into<Name>) -> Self {
+        Self {
+            id: id.into(),
+            kind,
+            capabilities: vec![capability.into()],
+            slots: super::defaults::SLOTS,
+            weight: 1.0,
+            backup: false,
+            allow_faults: false,
+        }
+    }
     /// Whether faults may be injected into it.
     #[must_use]
     pub const fn takes_faults(&self) -> bool {
@@ -127,6 +140,12 @@ pub struct Simulated {
     pub default: Script,
     /// Behaviour per action.
     pub script: IndexMap<Name, Script>,
+}
+
+impl Default for Simulated {
+    fn default() -> Self {
+        Self { speed: 1.0, jitter: 0.0, default: Script::default(), script: IndexMap::new() }
+    }
 }
 
 impl Simulated {

@@ -1,5 +1,6 @@
 //! One unit of work: what is asked, of whom, with what, and what happens when it fails.
 
+use super::defaults;
 use super::id::{Name, StepId};
 use super::mapping::{InputMapping, OutputMapping};
 use super::policy::RetryPolicy;
@@ -142,6 +143,32 @@ pub struct Step {
 }
 
 impl Step {
+    /// A step of this id and work that declares nothing else: every default holds.
+    #[must_use]
+    pub fn new(id: impl Into<Name>, work: Work) -> Self {
+        let is_process = matches!(work, Work::Run { .. } | Work::Command { .. });
+        Self {
+            id: id.into(),
+            name: None,
+            description: None,
+            group: None,
+            work,
+            action: None,
+            with: Map::new(),
+            cwd: None,
+            env: Vec::new(),
+            stdout: StdoutMode::Auto,
+            needs: Vec::new(),
+            input: Vec::new(),
+            output: Vec::new(),
+            timeout: Some(defaults::timeout(is_process, None)),
+            retry: defaults::retry(if is_process { defaults::PROCESS_RETRIES } else { defaults::AGENT_RETRIES }),
+            priority: defaults::PRIORITY,
+            critical: false,
+            fallback: Vec::new(),
+            estimate: None,
+        }
+    }
     /// What agents are asked for: capability, agent id, or the built-in process capability.
     #[must_use]
     pub fn asks_for(&self) -> &str {

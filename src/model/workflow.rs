@@ -40,6 +40,25 @@ pub struct Workflow {
 }
 
 impl Workflow {
+    /// A workflow of these agents and steps that declares nothing else: every default holds.
+    #[must_use]
+    pub fn new(id: impl Into<Name>, agents: Vec<Agent>, steps: Vec<Step>) -> Self {
+        Self {
+            id: id.into(),
+            name: None,
+            description: None,
+            folder: None,
+            data: Value::Object(serde_json::Map::new()),
+            env: Vec::new(),
+            mode: Mode::Parallel,
+            mode_source: "the default".to_owned(),
+            limits: Limits::default(),
+            success: Success::All,
+            recovery: Recovery::Continue,
+            agents,
+            steps,
+        }
+    }
     /// Why the order of work is what it is, for people.
     #[must_use]
     pub fn mode_reason(&self) -> String {

@@ -1,56 +1,30 @@
 //! A workflow and a summary for the tests of this room.
 
-use crate::model::agent::{Agent, AgentKind, Script, Simulated};
+use crate::model::agent::{Agent, AgentKind, Simulated};
 use crate::model::completion::{Failure, FailureClass};
-use crate::model::defaults;
 use crate::model::id::StepId;
-use crate::model::policy::{Limits, Mode, Recovery, Success};
+use crate::model::policy::Mode;
 use crate::model::state::{RunState, RunStatus, StepState};
-use crate::model::step::{Need, NeedOn, StdoutMode, Step, Work};
+use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::Micros;
 use crate::model::view::{Counts, RunSummary, Shape, StepError, StepSummary};
 use crate::model::workflow::Workflow;
 use crate::report::events::Names;
-use serde_json::{Map, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// A step that asks for `capability`, needs `needs` (by place) and is expected to take `seconds`.
 pub(crate) fn step(id: &str, capability: &str, needs: &[u32], seconds: Option<u64>) -> Step {
     Step {
-        id: id.into(),
-        name: None,
-        description: None,
-        group: None,
-        work: Work::Capability { capability: capability.into() },
-        action: None,
-        with: Map::new(),
-        cwd: None,
-        env: Vec::new(),
-        stdout: StdoutMode::Auto,
         needs: needs.iter().map(|&n| Need { step: StepId(n), on: NeedOn::Succeeded }).collect(),
-        input: Vec::new(),
-        output: Vec::new(),
-        timeout: Some(defaults::AGENT_TIMEOUT),
-        retry: defaults::retry(2),
-        priority: defaults::PRIORITY,
-        critical: false,
-        fallback: Vec::new(),
         estimate: seconds.map(Micros::from_secs),
+        ..Step::new(id, Work::Capability { capability: capability.into() })
     }
 }
 
 /// A simulated agent.
 pub(crate) fn agent(id: &str, capability: &str, slots: u32) -> Agent {
-    let kind = Simulated { speed: 1.0, jitter: 0.0, default: Script::default(), script: indexmap::IndexMap::new() };
-    Agent {
-        id: id.into(),
-        kind: AgentKind::Simulated(kind),
-        capabilities: vec![capability.into()],
-        slots,
-        weight: 1.0,
-        backup: false,
-        allow_faults: false,
-    }
+    Agent { slots, ..Agent::new(id, AgentKind::Simulated(Simulated::default()), capability) }
 }
 
 /// The five steps of the trading example: 2 s, then 4 s beside 3 s, then 1 s, then 1 s.
@@ -69,21 +43,7 @@ pub(crate) fn workflow() -> Workflow {
         agent("risk-1", "risk", 1),
         agent("strategy-1", "decide", 1),
     ];
-    Workflow {
-        id: "trading".into(),
-        name: None,
-        description: None,
-        folder: None,
-        data: json!({}),
-        env: Vec::new(),
-        mode: Mode::Parallel,
-        mode_source: "the default".to_owned(),
-        limits: Limits::default(),
-        success: Success::All,
-        recovery: Recovery::Continue,
-        agents,
-        steps,
-    }
+    Workflow::new("trading", agents, steps)
 }
 
 /// The shape of a workflow whose steps stand in topological order, as all of these do.

@@ -377,74 +377,30 @@ fn log_event(logs: &LogStore, event: &Arc<Event>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::agent::{Agent, AgentKind, Script, Simulated};
+    use crate::model::agent::{Agent, AgentKind, Simulated};
     use crate::model::command::Command;
-    use crate::model::defaults;
-    use crate::model::policy::{Limits, Mode, Recovery, Success};
+
     use crate::model::state::RunStatus;
-    use crate::model::step::{Need, NeedOn, StdoutMode, Step, Work};
+    use crate::model::step::{Need, NeedOn, Step, Work};
     use crate::model::time::Micros;
     use crate::model::view::RunSummary;
     use crate::model::workflow::Workflow;
     use crate::runtime::clock::ClockKind;
     use crate::runtime::handle::RunOrder;
     use crate::runtime::{Config, start};
-    use serde_json::{Map, Value};
+
     use std::path::PathBuf;
     use std::sync::Arc;
 
     fn step(id: &str, needs: &[u32]) -> Step {
         let needs = needs.iter().map(|&n| Need { step: crate::model::id::StepId(n), on: NeedOn::Succeeded });
-        Step {
-            id: id.into(),
-            name: None,
-            description: None,
-            group: None,
-            work: Work::Capability { capability: "any".into() },
-            action: None,
-            with: Map::new(),
-            cwd: None,
-            env: Vec::new(),
-            stdout: StdoutMode::Auto,
-            needs: needs.collect(),
-            input: Vec::new(),
-            output: Vec::new(),
-            timeout: None,
-            retry: defaults::retry(0),
-            priority: defaults::PRIORITY,
-            critical: false,
-            fallback: Vec::new(),
-            estimate: Some(Micros::from_secs(3)),
-        }
+        let work = Work::Capability { capability: "any".into() };
+        Step { needs: needs.collect(), estimate: Some(Micros::from_secs(3)), ..Step::new(id, work) }
     }
 
     fn chain() -> Workflow {
-        let default = Script::default();
-        let simulated = Simulated { speed: 1.0, jitter: 0.0, default, script: indexmap::IndexMap::new() };
-        let agent = Agent {
-            id: "sim".into(),
-            kind: AgentKind::Simulated(simulated),
-            capabilities: vec!["any".into()],
-            slots: 1,
-            weight: 1.0,
-            backup: false,
-            allow_faults: false,
-        };
-        Workflow {
-            id: "chain".into(),
-            name: None,
-            description: None,
-            folder: None,
-            data: Value::Object(Map::new()),
-            env: Vec::new(),
-            mode: Mode::Parallel,
-            mode_source: "the default".into(),
-            limits: Limits::default(),
-            success: Success::All,
-            recovery: Recovery::Continue,
-            agents: vec![agent],
-            steps: vec![step("a", &[]), step("b", &[0])],
-        }
+        let agent = Agent::new("sim", AgentKind::Simulated(Simulated::default()), "any");
+        Workflow::new("chain", vec![agent], vec![step("a", &[]), step("b", &[0])])
     }
 
     fn run(clock: ClockKind, speed: f64) -> (Box<RunSummary>, Vec<String>) {

@@ -3,16 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set its scene has failed")]
 
 use crate::processes::{DEADLINE, PROGRAM, Scene, is_alive, wait_until};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use upbeat::model::agent::{Agent, AgentKind, ProcessAgent};
 use upbeat::model::command::Command;
 use upbeat::model::completion::{EndProof, Failure, FailureClass};
 use upbeat::model::defaults;
 use upbeat::model::event::EventKind;
-use upbeat::model::policy::{Limits, Mode, Recovery, Success};
 use upbeat::model::state::EndCause;
-use upbeat::model::step::{EnvValue, StdoutMode, Step, Work};
+use upbeat::model::step::{EnvValue, Step, Work};
 use upbeat::model::time::Micros;
 use upbeat::model::view::RunSummary;
 use upbeat::model::workflow::Workflow;
@@ -23,25 +22,10 @@ use upbeat::runtime::{Config, start};
 
 fn step(work: Work) -> Step {
     Step {
-        id: "s".into(),
-        name: None,
-        description: None,
-        group: None,
-        work,
         action: Some("act".into()),
-        with: Map::new(),
-        cwd: None,
-        env: Vec::new(),
-        stdout: StdoutMode::Auto,
-        needs: Vec::new(),
-        input: Vec::new(),
-        output: Vec::new(),
         timeout: Some(Micros::from_secs(3_600)),
         retry: defaults::retry(0),
-        priority: defaults::PRIORITY,
-        critical: false,
-        fallback: Vec::new(),
-        estimate: None,
+        ..Step::new("s", work)
     }
 }
 
@@ -69,21 +53,7 @@ fn agent(command: &[&str]) -> Agent {
 
 /// A workflow of one step.
 fn workflow(step: Step, agents: Vec<Agent>) -> Workflow {
-    let mut workflow = Workflow {
-        id: "flow".into(),
-        name: None,
-        description: None,
-        folder: None,
-        data: Value::Object(Map::new()),
-        env: Vec::new(),
-        mode: Mode::Parallel,
-        mode_source: "the default".into(),
-        limits: Limits::default(),
-        success: Success::All,
-        recovery: Recovery::Continue,
-        agents,
-        steps: vec![step],
-    };
+    let mut workflow = Workflow::new("flow", agents, vec![step]);
     workflow.add_builtins(1);
     workflow
 }

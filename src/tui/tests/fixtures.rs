@@ -1,13 +1,12 @@
 //! Views made by hand: a trading pipeline of six steps at five moments, and random ones of any shape.
 
 use crate::model::completion::{Failure, FailureClass};
-use crate::model::defaults;
 use crate::model::event::{Event, EventKind};
 use crate::model::id::{AgentId, RunId, StepId};
-use crate::model::policy::{Limits, Mode, Recovery, Success};
+use crate::model::policy::Mode;
 use crate::model::rng::Rng;
 use crate::model::state::{Broken, RunState, RunStatus, SkipReason, StepState, WaitReason};
-use crate::model::step::{Need, NeedOn, StdoutMode, Step, Work};
+use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::Micros;
 use crate::model::view::{
     AgentView, AttemptView, Busy, Counts, EngineView, RunSummary, RunView, Shape, StepDetail, StepView,
@@ -25,44 +24,18 @@ pub(crate) const fn s(tenths: u64) -> Micros {
 
 pub(crate) fn step(id: &str, needs: &[u32], estimate: u64) -> Step {
     Step {
-        id: id.into(),
-        name: None,
-        description: None,
-        group: None,
-        work: Work::Capability { capability: "analysis".into() },
         action: Some("analyse".into()),
-        with: serde_json::Map::new(),
-        cwd: None,
-        env: Vec::new(),
-        stdout: StdoutMode::Auto,
         needs: needs.iter().map(|n| Need { step: StepId(*n), on: NeedOn::Succeeded }).collect(),
-        input: Vec::new(),
-        output: Vec::new(),
-        timeout: Some(Micros::from_secs(30)),
-        retry: defaults::retry(2),
-        priority: 50,
-        critical: false,
-        fallback: Vec::new(),
         estimate: Some(Micros::from_secs(estimate)),
+        ..Step::new(id, Work::Capability { capability: "analysis".into() })
     }
 }
 
 /// A workflow of steps that need earlier ones.
 pub(crate) fn workflow(steps: Vec<Step>) -> (Arc<Workflow>, Arc<Shape>) {
     let workflow = Workflow {
-        id: "trading_pipeline".into(),
-        name: None,
         description: Some("Market data to a decision, two analyses side by side".to_owned()),
-        folder: None,
-        data: json!({}),
-        env: Vec::new(),
-        mode: Mode::Parallel,
-        mode_source: "the default".to_owned(),
-        limits: Limits::default(),
-        success: Success::All,
-        recovery: Recovery::Continue,
-        agents: Vec::new(),
-        steps,
+        ..Workflow::new("trading_pipeline", Vec::new(), steps)
     };
     let mut shape = Shape { dependents: vec![Vec::new(); workflow.steps.len()], ..Shape::default() };
     for id in workflow.step_ids() {
