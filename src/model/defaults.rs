@@ -45,7 +45,7 @@ pub const SLOTS: u32 = 1;
 /// Slots of built-in agents that only answer or wait.
 pub const BUILTIN_SLOTS: u32 = 1_000_000;
 /// The longest timeout.
-pub const TIMEOUT_MAX: Micros = Micros::from_secs(366 * 24 * 3600);
+pub const TIMEOUT_MAX: Micros = super::time::DURATION_MAX;
 /// Agents whose expected finish lies within this share of the best count as equal.
 pub const FINISH_TIE: f64 = 0.05;
 

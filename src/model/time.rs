@@ -77,48 +77,82 @@ impl std::iter::Sum for Micros {
     }
 }
 
-/// Reads a duration: a number of seconds, or text with `ms s m h d`, also joined (`1m30s`).
-///
-/// # Errors
-/// A sentence that says what is wrong and what a duration looks like.
-pub fn parse(text: &str) -> Result<Micros, String> {
-    const FORMS: &str = "a duration looks like `30`, `500ms`, `1.5s`, `1m30s`, `2h` or `1d`";
-    let bad = || format!("{text:?} is not a duration; {FORMS}");
-    if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return text.parse().ok().filter(|s: &f64| s.is_finite()).map(Micros::from_secs_f64).ok_or_else(bad);
-    }
-    let mut rest = text;
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
-        let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
-        let tail = &rest[digits..];
-        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
-        let unit = match &tail[..letters] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3_600.0,
-            "d" => 86_400.0,
-            _ => return Err(bad()),
-        };
-        seconds += number * unit;
-        rest = &tail[letters..];
-    }
-    if text.is_empty() || !f64::is_finite(seconds) { Err(bad()) } else { Ok(Micros::from_secs_f64(seconds)) }
+/// The longest duration a file may name.
+pub const DURATION_MAX: Micros = Micros::from_secs(366 * 24 * 3_600);
+
+/// Units of durations, longest name first where one begins another.
+const UNITS: [(&str, f64); 5] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
+
+/// Why a text is no duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadDuration {
+    /// It does not read as one.
+    Unreadable,
+    /// A number without a unit: probably seconds.
+    NoUnit,
+    /// Negative, not finite or longer than the longest timeout.
+    Range,
 }
 
-/// Reads a duration from a document: a number of seconds, or text as [`parse`] takes it.
+impl std::fmt::Display for BadDuration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "a duration is a number of seconds, or text like `1m30s`",
+            Self::NoUnit => "text needs a unit, as in `30s`",
+            Self::Range => "a duration is neither negative nor longer than 366 days",
+        })
+    }
+}
+
+/// Reads `1m30s`, `500ms`, `1.5h`.
 ///
 /// # Errors
-/// As [`parse`]; negative numbers and other shapes too.
-pub fn from_json(value: &serde_json::Value) -> Result<Micros, String> {
+/// Why it is no duration.
+pub fn duration(text: &str) -> Result<Micros, BadDuration> {
+    let mut rest = text;
+    let mut seconds = 0.0;
+    if rest.is_empty() {
+        return Err(BadDuration::Unreadable);
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(digits);
+        let well_formed = number.starts_with(|c: char| c.is_ascii_digit()) && !number.ends_with('.');
+        let Some(number) = number.parse::<f64>().ok().filter(|_| well_formed) else {
+            return Err(if text.starts_with('-') { BadDuration::Range } else { BadDuration::Unreadable });
+        };
+        if tail.is_empty() {
+            return Err(if rest.len() == text.len() { BadDuration::NoUnit } else { BadDuration::Unreadable });
+        }
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let Some((_, factor)) = UNITS.iter().find(|(unit, _)| *unit == &tail[..letters]) else {
+            return Err(BadDuration::Unreadable);
+        };
+        seconds += number * factor;
+        rest = &tail[letters..];
+    }
+    seconds_to_micros(seconds)
+}
+
+/// A number of seconds as a duration.
+///
+/// # Errors
+/// If it is out of range.
+pub fn seconds_to_micros(seconds: f64) -> Result<Micros, BadDuration> {
+    if !(0.0..=DURATION_MAX.as_secs_f64()).contains(&seconds) {
+        return Err(BadDuration::Range);
+    }
+    Ok(Micros::from_secs_f64(seconds))
+}
+
+/// Reads a duration from a document: a number of seconds, or text as [`duration`] takes it.
+///
+/// # Errors
+/// Why it is no duration.
+pub fn from_json(value: &serde_json::Value) -> Result<Micros, BadDuration> {
     match value {
-        serde_json::Value::String(text) => parse(text),
-        other => match other.as_f64() {
-            Some(seconds) if seconds >= 0.0 => Ok(Micros::from_secs_f64(seconds)),
-            _ => Err(format!("{other} is not a duration; give seconds, or text like `1m30s`")),
-        },
+        serde_json::Value::String(text) => duration(text),
+        other => other.as_f64().map_or(Err(BadDuration::Unreadable), seconds_to_micros),
     }
 }
 
@@ -127,16 +161,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_seconds_or_text_with_units() {
-        let ms = |text| parse(text).map(Micros::as_millis);
-        assert_eq!(ms("1m30s"), Ok(90_000));
-        assert_eq!(ms("1.5"), Ok(1_500));
-        assert_eq!(ms("250ms"), Ok(250));
-        assert_eq!(ms("1d2h"), Ok(93_600_000));
-        for text in ["", "s", "5x", "1m 30s", "-5s", "1..2s", "5s3", "ten", ".", "1e3s"] {
-            assert!(parse(text).is_err(), "{text}");
+    fn durations_are_numbers_with_units_also_joined() {
+        let good = [
+            ("1m30s", 90_000),
+            ("500ms", 500),
+            ("1.5h", 5_400_000),
+            ("2d", 172_800_000),
+            ("0s", 0),
+            ("1h2m3s4ms", 3_723_004),
+        ];
+        for (text, ms) in good {
+            assert_eq!(duration(text), Ok(Micros::from_millis(ms)), "{text}");
         }
-        assert!(from_json(&serde_json::json!(-1)).is_err() && from_json(&serde_json::json!([])).is_err());
-        assert_eq!(from_json(&serde_json::json!(0.25)).map(Micros::as_millis), Ok(250));
+        for text in ["", "s", "1x", "1 m", "1m 30s", "1m30", "1..5s", "1.s", ".5s", "١s", "1S", "1sec"] {
+            assert_eq!(duration(text), Err(BadDuration::Unreadable), "{text}");
+        }
+        assert_eq!(duration("10"), Err(BadDuration::NoUnit));
+        for text in ["367d", "-1s", &format!("{}d", "9".repeat(400))] {
+            assert_eq!(duration(text), Err(BadDuration::Range), "{text}");
+        }
+        assert_eq!(seconds_to_micros(f64::NAN), Err(BadDuration::Range));
+    }
+
+    #[test]
+    fn documents_hold_durations_as_numbers_or_text() {
+        use serde_json::json;
+        assert_eq!(from_json(&json!(0.25)), Ok(Micros::from_millis(250)));
+        assert_eq!(from_json(&json!("1m30s")), Ok(Micros::from_secs(90)));
+        assert_eq!(from_json(&json!(-1)), Err(BadDuration::Range));
+        assert_eq!(from_json(&json!([])), Err(BadDuration::Unreadable));
     }
 }

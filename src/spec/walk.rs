@@ -4,12 +4,13 @@
 //! what is not: the fault is on the list, and a file with errors never becomes a workflow.
 
 use crate::model::mapping::Path;
+use crate::model::time::{BadDuration, duration, seconds_to_micros};
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::keys::{Key, KeyRule, Shape, Table, Word};
 use crate::spec::source::Span;
 use crate::spec::tree::{Entry, Kind, Node};
-use crate::spec::units::{BadDuration, bad_variable, duration, is_id, is_name, seconds_to_micros, share};
+use crate::spec::units::{bad_variable, is_id, is_name, share};
 use crate::spec::words::{clip, nearest, quote};
 use serde_json::Number;
 
