@@ -2,13 +2,14 @@
 //!
 //! Replaying a journal runs exactly this code, so nothing here may look at anything but the state and the event.
 
+use super::redefine;
 use super::run::{Current, NeedState, Run, StepRun};
 use super::world::World;
 use crate::model::completion::{Failure, FailureClass, Usage};
 use crate::model::event::{EndingWhy, Event, EventKind};
 use crate::model::id::{AgentId, StepId};
 use crate::model::mapping::Path;
-use crate::model::state::{Broken, RunState, StepState};
+use crate::model::state::{Broken, EndCause, RunState, StepState};
 use crate::model::step::NeedOn;
 use crate::model::time::Micros;
 use crate::model::view::{ATTEMPTS_KEPT, AttemptView, Busy};
@@ -17,13 +18,17 @@ use std::sync::Arc;
 
 /// Applies one event.
 pub(crate) fn evolve(world: &mut World, event: &Event) {
+    if let EventKind::WorkflowChanged { workflow, .. } = &event.kind {
+        redefine::redefine(world, event.run, workflow);
+    }
     evolve_registry(world, event);
     let run = world.run_mut(event.run);
     run.seq = event.seq;
     match &event.kind {
         EventKind::RunStarted { .. }
-        | EventKind::RunPausing
+        | EventKind::RunPausing { .. }
         | EventKind::RunPaused
+        | EventKind::RunInterrupted
         | EventKind::RunResumed
         | EventKind::RunStopping
         | EventKind::RunCancelling { .. }
@@ -35,6 +40,7 @@ pub(crate) fn evolve(world: &mut World, event: &Event) {
         | EventKind::AttemptFailed { .. } => evolve_attempt(run, event),
         EventKind::FaultFired { .. } => run.faults += 1,
         EventKind::StrategyChosen { .. }
+        | EventKind::WorkflowChanged { .. }
         | EventKind::AnswerDropped { .. }
         | EventKind::AgentBroken { .. }
         | EventKind::AgentHealed { .. }
@@ -50,13 +56,19 @@ fn evolve_run(run: &mut Run, event: &Event) {
             run.started = Some(event.at);
             run.state = RunState::Running;
         }
-        EventKind::RunPausing => run.state = RunState::Pausing,
-        EventKind::RunPaused => {
-            run.state = RunState::Paused;
-            run.paused_since = Some(event.at);
+        EventKind::RunPausing { park } => {
+            run.state = RunState::Pausing;
+            run.parking |= *park;
         }
+        EventKind::RunPaused => pause(run, event.at),
+        // A cancel or a stop that was under way is carried through; anything else stands still until it is resumed.
+        EventKind::RunInterrupted => match run.state {
+            RunState::Running | RunState::Pausing => pause(run, event.at),
+            _ => {}
+        },
         EventKind::RunResumed => {
             run.state = RunState::Running;
+            run.parking = false;
             run.resumes += 1;
             if let Some(since) = run.paused_since.take() {
                 run.paused_for += event.at - since;
@@ -79,9 +91,12 @@ fn evolve_run(run: &mut Run, event: &Event) {
         EventKind::RunReopened => {
             run.state = RunState::Running;
             run.status = None;
-            run.cause = None;
             if let Some(ended) = run.ended.take() {
                 run.paused_for += event.at - ended;
+            }
+            if run.cause.take() == Some(EndCause::Deadline) {
+                // Its time was over: what is tried again gets the whole time anew.
+                run.deadline_moved = event.at - run.started.unwrap_or_default() - run.paused_for;
             }
             run.critical_failed = false;
             run.fresh_failure = false;
@@ -89,6 +104,12 @@ fn evolve_run(run: &mut Run, event: &Event) {
         }
         _ => {}
     }
+}
+
+fn pause(run: &mut Run, at: Micros) {
+    run.state = RunState::Paused;
+    run.parking = false;
+    run.paused_since.get_or_insert(at);
 }
 
 fn evolve_step(run: &mut Run, event: &Event) {
@@ -110,7 +131,7 @@ fn evolve_step(run: &mut Run, event: &Event) {
             run.step_mut(*step).skip = Some(*why);
             end_step(run, *step, StepState::Skipped, at);
         }
-        EventKind::StepSucceeded { step, output, fallback } => {
+        EventKind::StepSucceeded { step, output, fallback, .. } => {
             let entry = run.step_mut(*step);
             entry.output = Some(output.clone());
             entry.fallback = *fallback;
@@ -122,6 +143,7 @@ fn evolve_step(run: &mut Run, event: &Event) {
             run.step_mut(*step).failure = Some(Arc::new(failure.clone()));
             end_step(run, *step, StepState::Failed, at);
         }
+        EventKind::StepUnknown { step } => set_state(run, *step, StepState::Unknown),
         EventKind::StepCancelling { step } => set_state(run, *step, StepState::Cancelling),
         EventKind::StepCancelled { step, because, .. } => {
             run.step_mut(*step).cancelled_by = *because;
@@ -313,11 +335,17 @@ fn end_attempt(run: &mut Run, step: StepId, at: Micros, failure: Option<Arc<Fail
     }
     let entry = run.step_mut(step);
     if let Some(failure) = &failure {
-        if failure.class != FailureClass::Cancelled {
+        if !matches!(failure.class, FailureClass::Cancelled | FailureClass::Unknown) {
             entry.hit.get_or_insert(at);
         }
-        // An agent that could not be reached at all has not used up a try.
-        entry.spent -= u32::from(failure.class == FailureClass::Unreachable);
+        // An agent that could not be reached at all has not used up a try, nor has one that upbeat left alone.
+        let taken_away = current.ending == Some(EndingWhy::Park) || failure.class == FailureClass::Unknown;
+        if taken_away || failure.class == FailureClass::Unreachable {
+            entry.spent = entry.spent.saturating_sub(1);
+        }
+        if taken_away {
+            entry.tried.retain(|agent| *agent != current.agent);
+        }
         entry.injected |= failure.injected;
         entry.failure = Some(failure.clone());
     }
@@ -347,7 +375,7 @@ fn evolve_registry(world: &mut World, event: &Event) {
                     entry.succeeded += 1;
                     entry.measure(kind, event.at - started);
                 }
-                (Some(FailureClass::Cancelled | FailureClass::Deadline), _) => {}
+                (Some(class), _) if !class.blames_the_agent() => {}
                 _ => entry.failed += 1,
             }
         }

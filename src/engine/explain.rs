@@ -35,6 +35,10 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
             (None, Some(_)) => "it was cancelled when the run was ended".to_owned(),
             (None, None) => "it was cancelled".to_owned(),
         }],
+        StepState::Unknown => vec![
+            format!("upbeat ended while attempt {} ran; what it did is not known", entry.attempts),
+            "press R to do it again, with the same idempotency key, or c to cancel it".to_owned(),
+        ],
     }
 }
 
@@ -152,6 +156,9 @@ fn running(world: &World, run: &Run, step: StepId) -> Vec<String> {
         None => format!("it is running: attempt {} on {agent}", current.attempt),
         Some(EndingWhy::Timeout) => format!("attempt {} took too long and is being ended on {agent}", current.attempt),
         Some(EndingWhy::Fault) => format!("{agent} was broken on purpose; attempt {} is being ended", current.attempt),
+        Some(EndingWhy::Park) => {
+            format!("attempt {} is being ended on {agent}, to be done again when the run goes on", current.attempt)
+        }
         Some(EndingWhy::Cancel | EndingWhy::Deadline) => {
             format!("attempt {} is being ended on {agent}; c again ends it at once", current.attempt)
         }

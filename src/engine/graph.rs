@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// How long a step is expected to take: its estimate, else the shortest time that a simulated agent which could do it
-/// has scripted, else nothing is known.
+/// has scripted, else what earlier runs took, else nothing is known.
 #[must_use]
 pub fn expected(workflow: &Workflow, step: &Step) -> Option<Micros> {
     let scripted = || {
@@ -19,7 +19,7 @@ pub fn expected(workflow: &Workflow, step: &Step) -> Option<Micros> {
         let able = workflow.agents.iter().filter(|a| &*a.id == asks || a.capabilities.iter().any(|c| &**c == asks));
         able.filter_map(|agent| agent_time(&agent.kind, step)).min()
     };
-    step.estimate.or_else(scripted)
+    step.estimate.or_else(scripted).or(step.measured)
 }
 
 /// How long this kind of agent is known to take for a step.

@@ -4,6 +4,8 @@ use crate::model::command::Command;
 use crate::model::completion::Completion;
 use crate::model::effect::{Effect, Timer};
 use crate::model::event::Event;
+use crate::model::id::{RunId, StepId};
+use crate::model::workflow::{FileStamp, Workflow};
 use std::sync::Arc;
 
 /// Something the engine has to decide about.
@@ -15,6 +17,33 @@ pub enum Input {
     Completion(Completion),
     /// A timer that is due.
     Timer(Timer),
+    /// A run's journal was opened by another process than the one that wrote it.
+    Reopened {
+        /// The run.
+        run: RunId,
+        /// Whether a person is there to be asked about unknown outcomes.
+        ask: bool,
+    },
+    /// An attempt was under way when upbeat ended; it is proved that nothing of it is left.
+    Lost {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// Whether a person is there to be asked.
+        ask: bool,
+    },
+    /// A parked run goes on under another definition.
+    Redefined {
+        /// The run.
+        run: RunId,
+        /// The new definition.
+        workflow: Arc<Workflow>,
+        /// The files it was read from.
+        files: Vec<FileStamp>,
+    },
 }
 
 /// What follows from an input: facts first, then the work they ask for. Reused by the caller.

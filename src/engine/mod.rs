@@ -22,10 +22,13 @@ mod oracle;
 mod project;
 mod react;
 mod ready;
+mod redefine;
 mod registry;
+mod restore;
 mod route;
 mod run;
 mod settle;
+mod snapshot;
 mod summary;
 mod world;
 
@@ -42,6 +45,7 @@ use crate::model::id::{Name, RunId, StepId};
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary};
 use crate::model::workflow::Workflow;
+use serde_json::Value;
 use std::sync::Arc;
 use world::World;
 
@@ -69,6 +73,68 @@ impl Engine {
     /// If an agent of the same name is at work for another run under another definition.
     pub fn load(&mut self, workflow: Arc<Workflow>, name: Name, seed: u64) -> Result<RunId, Rejection> {
         self.world.load(workflow, name, seed)
+    }
+
+    /// Has a loaded run start with the outputs of an earlier run (`from`) for some steps, which are not done again.
+    pub fn reuse(&mut self, run: RunId, outputs: Vec<(StepId, Arc<Value>)>, from: Name) {
+        let run = self.world.run_mut(run);
+        debug_assert!(run.started.is_none(), "what has begun cannot begin otherwise");
+        run.reuse = outputs;
+        run.from = Some(from);
+    }
+
+    /// Loads a run and brings it to the state its journal gives: a snapshot, if there is one, and the events behind it.
+    /// Nothing is decided and no work asked for; [`Engine::reopen`] does that. Agents are numbered as in a journal.
+    ///
+    /// # Errors
+    /// If the agents cannot join (see [`Engine::load`]), or the events are not those of such a run.
+    pub fn restore(
+        &mut self,
+        workflow: Arc<Workflow>,
+        name: Name,
+        seed: u64,
+        snapshot: Option<&[u8]>,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<RunId, Rejection> {
+        let id = self.world.load(workflow, name, seed)?;
+        let folded = restore::restore(&mut self.world, id, snapshot, events);
+        if let Err(fault) = folded {
+            self.world.unload(id);
+            return Err(Rejection::new(fault));
+        }
+        Ok(id)
+    }
+
+    /// Settles what was under way when the writer of a restored run's journal ended: nothing of its attempts is left,
+    /// the caller has made sure. `ask`: a person is there to be asked about unknown outcomes. A run that was left
+    /// properly gives no events.
+    pub fn reopen(&mut self, now: Micros, run: RunId, ask: bool, outbox: &mut Outbox) {
+        let mut decide = |engine: &mut Self, input| {
+            let verdict = engine.handle(now, &input, outbox);
+            debug_assert_eq!(verdict, Ok(()), "what happened cannot be refused");
+        };
+        decide(self, Input::Reopened { run, ask });
+        let lost: Vec<_> = {
+            let found = self.world.run(run);
+            let attempt = |step| found.step(step).current.as_ref().map(|current| (step, current.attempt));
+            found.step_ids().filter_map(attempt).collect()
+        };
+        for (step, attempt) in lost {
+            decide(self, Input::Lost { run, step, attempt, ask });
+        }
+    }
+
+    /// A run's whole state as a document, and the number of the event it stands behind. `None` where that cannot be
+    /// told apart from what other runs did, or nothing has happened yet.
+    #[must_use]
+    pub fn snapshot(&self, run: RunId) -> Option<(u64, Vec<u8>)> {
+        snapshot::take(&self.world, self.world.run(run))
+    }
+
+    /// The event as it stands in a journal: agents are numbered by their place in the workflow.
+    #[must_use]
+    pub fn for_journal(&self, event: &Arc<Event>) -> Arc<Event> {
+        restore::for_journal(self.world.run(event.run), event)
     }
 
     /// Decides about one input at time `now` (never before an earlier `now`) and appends what follows to `outbox`.

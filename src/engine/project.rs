@@ -7,7 +7,7 @@ use super::world::World;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::state::{RunState, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{AgentView, EngineView, RunView, StepDetail, StepView};
+use crate::model::view::{AgentView, EngineView, RunView, StepDetail, StepView, StoreView};
 
 pub(crate) fn view(world: &World, now: Micros, look_at: Option<(RunId, StepId)>) -> EngineView {
     let looked_at = look_at
@@ -20,6 +20,7 @@ pub(crate) fn view(world: &World, now: Micros, look_at: Option<(RunId, StepId)>)
         runs: world.runs.iter().map(|run| run_view(run, now)).collect(),
         agents: agents.map(|(at, entry)| agent_view(AgentId::from_index(at), entry)).collect(),
         detail: looked_at.map(|(run, step)| detail(world, world.run(run), step, now)),
+        store: StoreView::default(),
     }
 }
 

@@ -30,10 +30,10 @@ pub(crate) fn before(world: &World, event: &Event, effects: &mut Vec<Effect>) {
 pub(crate) fn after(world: &World, event: &Event, effects: &mut Vec<Effect>) {
     let run = world.run(event.run);
     match &event.kind {
-        EventKind::RunStarted { .. } | EventKind::RunResumed | EventKind::RunReopened => {
-            if let Some(at) = run.deadline() {
-                effects.push(Effect::SetTimer { at, timer: Timer::Deadline { run: run.id, epoch: run.resumes } });
-            }
+        EventKind::RunStarted { .. } | EventKind::RunReopened => set_deadline(run, effects),
+        EventKind::RunResumed => {
+            set_deadline(run, effects);
+            set_again(world, run, effects);
         }
         EventKind::RunFinished { .. } => effects.push(Effect::Finished { run: run.id }),
         EventKind::StepWaiting { step, why: WaitReason::Backoff { .. }, until: Some(at) } => {
@@ -52,6 +52,29 @@ pub(crate) fn after(world: &World, event: &Event, effects: &mut Vec<Effect>) {
             effects.push(Effect::SetTimer { at: *at, timer: Timer::Heal { agent: *agent, epoch } });
         }
         _ => {}
+    }
+}
+
+fn set_deadline(run: &Run, effects: &mut Vec<Effect>) {
+    if let Some(at) = run.deadline() {
+        effects.push(Effect::SetTimer { at, timer: Timer::Deadline { run: run.id, epoch: run.resumes } });
+    }
+}
+
+/// Timers live as long as the process that set them: a run that goes on in another one needs its waits again. Where they
+/// are set twice the second one is stale when it comes.
+fn set_again(world: &World, run: &Run, effects: &mut Vec<Effect>) {
+    for step in run.step_ids() {
+        if let Some((WaitReason::Backoff { .. }, Some(at))) = run.step(step).wait {
+            let attempt = run.step(step).attempts;
+            effects.push(Effect::SetTimer { at, timer: Timer::Backoff { run: run.id, step, attempt } });
+        }
+    }
+    for &agent in &run.agents {
+        let entry = world.registry.agent(agent);
+        if let Some(at) = entry.broken.as_ref().and_then(|broken| broken.until) {
+            effects.push(Effect::SetTimer { at, timer: Timer::Heal { agent, epoch: entry.breaks } });
+        }
     }
 }
 
@@ -96,6 +119,7 @@ pub(crate) fn ending_failure(run: &Run, step: StepId, why: EndingWhy, agent: &st
         }
         EndingWhy::Cancel => (FailureClass::Cancelled, "cancelled while it ran".to_owned()),
         EndingWhy::Deadline => (FailureClass::Deadline, "the run's deadline passed while it ran".to_owned()),
+        EndingWhy::Park => (FailureClass::Cancelled, "ended because upbeat was to end; it is done again".to_owned()),
         EndingWhy::Fault => (FailureClass::Crash, format!("agent {agent} was broken on purpose")),
     }
 }

@@ -28,6 +28,14 @@ impl AgentEntry {
     pub(crate) fn is_free(&self) -> bool {
         self.broken.is_none() && self.busy.len() < self.definition.slots as usize
     }
+    /// Successful attempts and their total time, per kind of step.
+    pub(crate) const fn measured(&self) -> &BTreeMap<Name, (u32, Micros)> {
+        &self.measured
+    }
+    /// Takes over what earlier attempts came to.
+    pub(crate) fn set_measured(&mut self, succeeded: u64, failed: u64, measured: BTreeMap<Name, (u32, Micros)>) {
+        (self.succeeded, self.failed, self.measured) = (succeeded, failed, measured);
+    }
     /// Notes how long a successful attempt took.
     pub(crate) fn measure(&mut self, kind: &str, time: Micros) {
         if let Some((count, total)) = self.measured.get_mut(kind) {

@@ -10,6 +10,7 @@ use crate::model::step::{Fallback, NeedOn, Step};
 use crate::model::time::Micros;
 use crate::model::view::{AttemptView, Counts, Shape};
 use crate::model::workflow::Workflow;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -28,7 +29,7 @@ pub(crate) struct Class {
 }
 
 /// The attempt under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Current {
     pub(crate) attempt: u32,
     pub(crate) agent: AgentId,
@@ -39,7 +40,7 @@ pub(crate) struct Current {
 }
 
 /// One step of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StepRun {
     pub(crate) state: StepState,
     pub(crate) wait: Option<(WaitReason, Option<Micros>)>,
@@ -87,6 +88,9 @@ pub(crate) struct Run {
     pub(crate) home: Vec<usize>,
     /// Registry places of the workflow's agents.
     pub(crate) agents: Vec<AgentId>,
+    /// Outputs of an earlier run that stand for the steps' own, and that run.
+    pub(crate) reuse: Vec<(StepId, Arc<Value>)>,
+    pub(crate) from: Option<Name>,
 
     pub(crate) seq: u64,
     pub(crate) state: RunState,
@@ -99,6 +103,10 @@ pub(crate) struct Run {
     pub(crate) paused_for: Micros,
     /// Counts resumes: the epoch of the deadline timer.
     pub(crate) resumes: u32,
+    /// How much later than counted from the start the deadline is, because the run was opened again behind it.
+    pub(crate) deadline_moved: Micros,
+    /// It is being left: what runs is ended and done again later.
+    pub(crate) parking: bool,
     pub(crate) steps: Vec<StepRun>,
     pub(crate) counts: Counts,
     pub(crate) data: Value,
@@ -203,6 +211,48 @@ impl Run {
         self.classes.iter().position(|class| class.asks_for == *name)
     }
 
+    /// Computes everything that follows from the states of the steps: counts, queue, worklists, slots of classes.
+    pub(crate) fn recount(&mut self) {
+        self.counts = Counts::default();
+        self.queue = ReadyQueue::new(self.classes.len());
+        self.classes.iter_mut().for_each(|class| class.active = 0);
+        self.active = 0;
+        self.open.clear();
+        self.lost.clear();
+        for id in self.step_ids() {
+            self.counts.add(self.step(id).state);
+            if let Some(class) = self.step(id).current.as_ref().map(|current| current.class) {
+                self.classes[class].active += 1;
+                self.active += 1;
+            }
+            match self.step(id).state {
+                StepState::Ready => self.queue.insert(self.step(id).class, self.place(id)),
+                StepState::Pending => self.recount_needs(id),
+                _ => {}
+            }
+        }
+        let first_open = self.shape.order.iter().position(|id| !self.step(*id).state.ended());
+        self.cursor = first_open.unwrap_or(self.steps.len());
+    }
+
+    /// The needs of a pending step: how many are unmet, and whether it is to be opened or skipped now.
+    fn recount_needs(&mut self, id: StepId) {
+        let workflow = self.workflow.clone();
+        let states = workflow.step(id).needs.iter().map(|need| self.need_state(need.step, need.on));
+        let (mut unmet, mut lost) = (0, None);
+        for state in states {
+            unmet += u32::from(state != NeedState::Met);
+            if let NeedState::Lost(why) = state {
+                lost.get_or_insert(why);
+            }
+        }
+        self.step_mut(id).unmet = unmet;
+        if unmet == 0 {
+            self.open.push(id);
+        }
+        self.lost.extend(lost.map(|why| (id, why)));
+    }
+
     /// Whether every step has ended.
     pub(crate) fn all_ended(&self) -> bool {
         self.counts.ended() as usize == self.steps.len()
@@ -222,7 +272,7 @@ impl Run {
 
     /// When the run's time is over; pauses do not count.
     pub(crate) fn deadline(&self) -> Option<Micros> {
-        Some(self.started? + self.workflow.limits.deadline? + self.paused_for)
+        Some(self.started? + self.workflow.limits.deadline? + self.paused_for + self.deadline_moved)
     }
 }
 
@@ -257,6 +307,8 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         dependents,
         home,
         agents,
+        reuse: Vec::new(),
+        from: None,
         seq: 0,
         state: RunState::Pending,
         status: None,
@@ -266,6 +318,8 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         paused_since: None,
         paused_for: Micros::ZERO,
         resumes: 0,
+        deadline_moved: Micros::ZERO,
+        parking: false,
         open: shape.order.iter().copied().filter(|id| workflow.step(*id).needs.is_empty()).collect(),
         lost: VecDeque::new(),
         steps,
@@ -288,7 +342,7 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
     }
 }
 
-fn new_step(step: &Step, class: usize) -> StepRun {
+pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
     StepRun {
         state: StepState::Pending,
         wait: None,

@@ -6,7 +6,7 @@ use crate::model::completion::Failure;
 use crate::model::id::{AgentId, StepId};
 use crate::model::state::{RunStatus, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{RunSummary, StepError, StepSummary};
+use crate::model::view::{RunSummary, Saving, StepError, StepSummary};
 use std::collections::BTreeSet;
 
 pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
@@ -37,6 +37,8 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         status: run.status.unwrap_or(RunStatus::Cancelled),
         cause: run.cause,
         seed: run.seed,
+        seq: run.seq,
+        saving: Saving::default(),
         data: run.data.clone(),
         outputs: run
             .step_ids()

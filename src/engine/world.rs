@@ -30,6 +30,14 @@ impl World {
         self.runs.iter().filter(move |run| run.started.is_some() && !run.state.ended() && run.agents.contains(&agent))
     }
 
+    /// Takes the last run out again; its agents stay known.
+    pub(crate) fn unload(&mut self, id: RunId) {
+        self.runs.truncate(id.index());
+        for agent in &mut self.registry.agents {
+            agent.busy.retain(|(run, _), _| *run != id);
+        }
+    }
+
     pub(crate) fn load(&mut self, workflow: Arc<Workflow>, name: Name, seed: u64) -> Result<RunId, Rejection> {
         for agent in &workflow.agents {
             let Some(known) = self.registry.find(&agent.id) else { continue };

@@ -28,6 +28,17 @@ pub enum Command {
         /// The run.
         run: RunId,
     },
+    /// Leave the run so that it can go on later: attempts are ended and done again then. Said again: at once, without
+    /// grace.
+    Park {
+        /// The run.
+        run: RunId,
+    },
+    /// Open everything of an ended run that did not succeed, with fresh retries.
+    RetryFailed {
+        /// The run.
+        run: RunId,
+    },
     /// End the run now: attempts are ended, the rest is cancelled. Said again: at once, without grace.
     Cancel {
         /// The run.
@@ -79,6 +90,8 @@ impl Command {
             | Self::Pause { run }
             | Self::Resume { run }
             | Self::Stop { run }
+            | Self::Park { run }
+            | Self::RetryFailed { run }
             | Self::Cancel { run, .. }
             | Self::CancelStep { run, .. }
             | Self::RetryStep { run, .. }
@@ -94,6 +107,8 @@ impl Command {
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
             Self::Stop { .. } => "stop",
+            Self::Park { .. } => "save and leave",
+            Self::RetryFailed { .. } => "retry",
             Self::Cancel { .. } => "cancel run",
             Self::CancelStep { .. } => "cancel step",
             Self::RetryStep { .. } => "retry step",

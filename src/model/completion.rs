@@ -25,11 +25,13 @@ pub enum FailureClass {
     Cancelled,
     /// The run's deadline passed.
     Deadline,
+    /// upbeat ended while the attempt ran: what it did is not known.
+    Unknown,
 }
 
 impl FailureClass {
     /// All classes a file may name in `retry.on`.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Transient,
         Self::Timeout,
         Self::Crash,
@@ -38,6 +40,7 @@ impl FailureClass {
         Self::Permanent,
         Self::Cancelled,
         Self::Deadline,
+        Self::Unknown,
     ];
     /// The word of the contract.
     #[must_use]
@@ -51,7 +54,13 @@ impl FailureClass {
             Self::Permanent => "permanent",
             Self::Cancelled => "cancelled",
             Self::Deadline => "deadline",
+            Self::Unknown => "unknown",
         }
+    }
+    /// Whether it says something about the agent: an attempt that was taken from it does not.
+    #[must_use]
+    pub const fn blames_the_agent(self) -> bool {
+        !matches!(self, Self::Cancelled | Self::Deadline | Self::Unknown)
     }
     /// Whether another attempt could end better.
     #[must_use]

@@ -6,6 +6,7 @@ use super::mapping::Path;
 use super::policy::Mode;
 use super::state::{EndCause, RunState, RunStatus, SkipReason, WaitReason};
 use super::time::Micros;
+use super::workflow::{FileStamp, Workflow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -36,6 +37,13 @@ pub enum EndingWhy {
     Deadline,
     /// A fault struck its agent.
     Fault,
+    /// The run is saved and left: the step is done again when the run goes on.
+    Park,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What happened. The tag is the event's name on the outside.
@@ -55,11 +63,24 @@ pub enum EventKind {
         reason: String,
     },
     /// A pause was asked for; running attempts end first.
-    RunPausing,
+    RunPausing {
+        /// They are ended, to be done again: the run is being left.
+        #[serde(default, skip_serializing_if = "is_false")]
+        park: bool,
+    },
     /// Nothing runs.
     RunPaused,
     /// The run goes on.
     RunResumed,
+    /// upbeat had ended without leaving the run: what was under way then is settled next.
+    RunInterrupted,
+    /// The run goes on under another definition: what has ended stays, by name; the rest begins anew.
+    WorkflowChanged {
+        /// The new definition.
+        workflow: Arc<Workflow>,
+        /// The files it was read from.
+        files: Vec<FileStamp>,
+    },
     /// A stop was asked for; running attempts end first.
     RunStopping,
     /// The run is being ended.
@@ -111,6 +132,14 @@ pub enum EventKind {
         output: Arc<Value>,
         /// The fallback that did it, by its place in the list.
         fallback: Option<u32>,
+        /// The run that did it, when its output is used again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reused: Option<Name>,
+    },
+    /// upbeat ended while the step's attempt ran: a person has to say what is to be done.
+    StepUnknown {
+        /// The step.
+        step: StepId,
     },
     /// A step is given up.
     StepFailed {
@@ -260,9 +289,11 @@ impl EventKind {
         match self {
             Self::RunStarted { .. } => "run_started",
             Self::StrategyChosen { .. } => "strategy_chosen",
-            Self::RunPausing => "run_pausing",
+            Self::RunPausing { .. } => "run_pausing",
             Self::RunPaused => "run_paused",
             Self::RunResumed => "run_resumed",
+            Self::RunInterrupted => "run_interrupted",
+            Self::WorkflowChanged { .. } => "workflow_changed",
             Self::RunStopping => "run_stopping",
             Self::RunCancelling { .. } => "run_cancelling",
             Self::RunFinished { .. } => "run_finished",
@@ -271,6 +302,7 @@ impl EventKind {
             Self::StepWaiting { .. } => "step_waiting",
             Self::StepSkipped { .. } => "step_skipped",
             Self::StepSucceeded { .. } => "step_succeeded",
+            Self::StepUnknown { .. } => "step_unknown",
             Self::StepFailed { .. } => "step_failed",
             Self::StepCancelling { .. } => "step_cancelling",
             Self::StepCancelled { .. } => "step_cancelled",
@@ -299,6 +331,7 @@ impl EventKind {
             | Self::StepSkipped { step, .. }
             | Self::StepSucceeded { step, .. }
             | Self::StepFailed { step, .. }
+            | Self::StepUnknown { step }
             | Self::StepCancelling { step }
             | Self::StepCancelled { step, .. }
             | Self::StepReopened { step }
@@ -336,6 +369,22 @@ impl EventKind {
             | Self::AgentHealed { agent }
             | Self::FaultFired { agent, .. } => Some(*agent),
             _ => None,
+        }
+    }
+    /// Replaces every agent in it. In a journal agents are numbered by their place in the workflow, in an engine by
+    /// their place in its registry.
+    pub fn map_agents(&mut self, mut map: impl FnMut(AgentId) -> AgentId) {
+        match self {
+            Self::AttemptStarted { agent, .. }
+            | Self::AttemptSucceeded { agent, .. }
+            | Self::AttemptFailed { agent, .. }
+            | Self::AgentBroken { agent, .. }
+            | Self::AgentHealed { agent }
+            | Self::FaultFired { agent, .. } => *agent = map(*agent),
+            Self::StepWaiting { why: WaitReason::Capability { broken, .. }, .. } => {
+                broken.iter_mut().for_each(|agent| *agent = map(*agent));
+            }
+            _ => {}
         }
     }
 }

@@ -56,6 +56,19 @@ impl RetryPolicy {
     }
 }
 
+/// What becomes of a step whose attempt was under way when upbeat ended without saving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// A person is asked; where there is none it fails and names the way out.
+    #[default]
+    Ask,
+    /// It is done again, with the same idempotency key.
+    Retry,
+    /// It fails.
+    Fail,
+}
+
 /// Which part of a workflow has to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

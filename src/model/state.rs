@@ -134,11 +134,13 @@ pub enum StepState {
     Skipped,
     /// Cancelled by a person, a limit, or the end of its run.
     Cancelled,
+    /// upbeat ended while its attempt ran, and a person has to say what is to be done.
+    Unknown,
 }
 
 impl StepState {
     /// All states, in the order they are listed for people.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pending,
         Self::Ready,
         Self::Running,
@@ -148,6 +150,7 @@ impl StepState {
         Self::Failed,
         Self::Skipped,
         Self::Cancelled,
+        Self::Unknown,
     ];
     /// Whether the step has ended (a retry by hand may reopen it).
     #[must_use]
@@ -172,6 +175,7 @@ impl StepState {
             Self::Failed => "failed",
             Self::Skipped => "skipped",
             Self::Cancelled => "cancelled",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::defaults;
 use super::id::{Name, StepId};
 use super::mapping::{InputMapping, OutputMapping};
-use super::policy::RetryPolicy;
+use super::policy::{OnUnknown, RetryPolicy};
 use super::time::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -140,6 +140,10 @@ pub struct Step {
     pub fallback: Vec<Fallback>,
     /// Expected duration.
     pub estimate: Option<Micros>,
+    /// How long steps of this kind took in earlier runs, noted when the run was made.
+    pub measured: Option<Micros>,
+    /// What becomes of it if upbeat ends while it runs.
+    pub on_unknown: OnUnknown,
 }
 
 impl Step {
@@ -167,6 +171,8 @@ impl Step {
             critical: false,
             fallback: Vec::new(),
             estimate: None,
+            measured: None,
+            on_unknown: OnUnknown::default(),
         }
     }
     /// What agents are asked for: capability, agent id, or the built-in process capability.

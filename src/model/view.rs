@@ -6,6 +6,7 @@ use super::policy::Mode;
 use super::state::{Broken, EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use super::time::Micros;
 use super::workflow::Workflow;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -25,6 +26,51 @@ pub struct EngineView {
     pub agents: Vec<AgentView>,
     /// Details of the step somebody looks at.
     pub detail: Option<StepDetail>,
+    /// Where runs are saved, and whether that works.
+    pub store: StoreView,
+}
+
+/// How safe what was recorded is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Saving {
+    /// It is gone when upbeat ends.
+    #[default]
+    Nothing,
+    /// It survives the end of upbeat, however sudden; a loss of power may take the last moments.
+    Normal,
+    /// It survives a loss of power too.
+    Full,
+}
+
+impl Saving {
+    /// The word of `--sync`, or that nothing is saved.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "not saved",
+            Self::Normal => "normal",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// Where runs are saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreView {
+    /// How safely.
+    pub saving: Saving,
+    /// The store takes nothing at the moment: nothing new is begun until it does.
+    pub trouble: Option<StoreTrouble>,
+}
+
+/// Why nothing can be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreTrouble {
+    /// What happened and what can be done, for people.
+    pub message: String,
+    /// Events that wait in memory.
+    pub waiting: u64,
 }
 
 /// One run.
@@ -210,7 +256,7 @@ pub struct StepDetail {
 pub const ATTEMPTS_KEPT: usize = 50;
 
 /// One attempt.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptView {
     /// From 1.
     pub attempt: u32,
@@ -241,6 +287,10 @@ pub struct RunSummary {
     pub cause: Option<EndCause>,
     /// The seed.
     pub seed: u64,
+    /// The last event's sequence number.
+    pub seq: u64,
+    /// How safe it is.
+    pub saving: Saving,
     /// The run's data after all output mappings.
     pub data: Value,
     /// What each step returned, in the order of the file.

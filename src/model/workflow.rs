@@ -7,6 +7,15 @@ use super::step::{EnvMap, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// A file as it was when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStamp {
+    /// Where it lay.
+    pub path: String,
+    /// A hash of its bytes.
+    pub hash: String,
+}
+
 /// A workflow. Whoever holds one may rely on: every need names a step, there is no cycle, every capability asked for
 /// is offered by an agent of `agents` (unless it was read for its graph alone).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

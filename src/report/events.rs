@@ -105,7 +105,8 @@ fn own_members(kind: &EventKind, names: &Names) -> Value {
         EventKind::StepReady { missing, .. } => json!({"missing": non_empty(missing)}),
         EventKind::StepWaiting { why, until, .. } => waiting(why, *until, names),
         EventKind::StepSkipped { why, .. } => skipped(*why, names),
-        EventKind::StepSucceeded { output, fallback, .. } => succeeded(output, *fallback),
+        EventKind::StepSucceeded { output, fallback, reused, .. } => succeeded(output, *fallback, reused.as_deref()),
+        EventKind::WorkflowChanged { workflow, .. } => json!({"workflow": &*workflow.id}),
         EventKind::StepFailed { failure, .. } => failed(failure, None, EndProof::Proved),
         EventKind::AttemptFailed { failure, usage, proof, .. } => failed(failure, usage.as_ref(), *proof),
         EventKind::StepCancelled { because, cause, .. } => {
@@ -128,9 +129,11 @@ fn own_members(kind: &EventKind, names: &Names) -> Value {
         EventKind::FaultFired { fault, kind, .. } => json!({"fault": &**fault, "kind": &**kind}),
         EventKind::FaultCleared { fault } => json!({"fault": &**fault}),
         EventKind::CommandRefused { command, reason } => json!({"command": &**command, "reason": reason}),
-        EventKind::RunPausing
+        EventKind::RunPausing { .. }
         | EventKind::RunPaused
         | EventKind::RunResumed
+        | EventKind::RunInterrupted
+        | EventKind::StepUnknown { .. }
         | EventKind::RunStopping
         | EventKind::RunReopened
         | EventKind::StepCancelling { .. }
@@ -164,13 +167,13 @@ fn skipped(why: SkipReason, names: &Names) -> Value {
     }
 }
 
-fn succeeded(output: &Value, fallback: Option<u32>) -> Value {
+fn succeeded(output: &Value, fallback: Option<u32>, reused: Option<&str>) -> Value {
     let mut counter = Counter::default();
     let small = serde_json::to_writer(&mut counter, output).is_ok();
     if small {
-        json!({"output": output, "fallback": fallback})
+        json!({"output": output, "fallback": fallback, "reused_from": reused})
     } else {
-        json!({"output_omitted": true, "fallback": fallback})
+        json!({"output_omitted": true, "fallback": fallback, "reused_from": reused})
     }
 }
 
@@ -229,6 +232,7 @@ const fn ending_word(why: EndingWhy) -> &'static str {
         EndingWhy::Cancel => "cancel",
         EndingWhy::Deadline => "deadline",
         EndingWhy::Fault => "fault",
+        EndingWhy::Park => "park",
     }
 }
 
@@ -251,7 +255,10 @@ mod tests {
             text(3_000_000, started),
             r#"{"seq":7,"at_ms":2000,"event":"attempt_started","step":"technical","attempt":2,"agent":"technical-1"}"#
         );
-        assert_eq!(text(1_000_500, EventKind::RunPausing), r#"{"seq":7,"at_ms":0.5,"event":"run_pausing"}"#);
+        assert_eq!(
+            text(1_000_500, EventKind::RunPausing { park: false }),
+            r#"{"seq":7,"at_ms":0.5,"event":"run_pausing"}"#
+        );
         assert_eq!(
             text(1_000_000, EventKind::RunStarted { seed: 3 }),
             r#"{"seq":7,"at_ms":0,"event":"run_started","run_id":"r1","workflow":"trading","seed":3}"#
@@ -284,7 +291,12 @@ mod tests {
 
     #[test]
     fn large_outputs_are_left_out_and_small_ones_kept() {
-        let done = |output: Value| EventKind::StepSucceeded { step: StepId(0), output: output.into(), fallback: None };
+        let done = |output: Value| EventKind::StepSucceeded {
+            step: StepId(0),
+            output: output.into(),
+            fallback: None,
+            reused: None,
+        };
         assert!(text(0, done(json!({"n": 1}))).ends_with(r#""output":{"n":1}}"#));
         let large = text(0, done(json!({"text": "x".repeat(OUTPUT_BYTES_MAX)})));
         assert!(large.ends_with(r#""output_omitted":true}"#), "{large}");

@@ -87,6 +87,7 @@ pub const fn step(state: StepState) -> Look {
         StepState::Failed => Look::new('✗', 'x', "failed", Role::Bad),
         StepState::Skipped => Look::new('⊘', '-', "skipped", Role::Off),
         StepState::Cancelled => Look::new('⊗', '/', "cancelled", Role::Off),
+        StepState::Unknown => Look::new('?', '?', "unknown", Role::Bad),
     }
 }
 

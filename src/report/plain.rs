@@ -59,7 +59,12 @@ fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
             format!("run {} of {} started, seed {seed}", Safe::line(&names.run), Safe::line(&names.workflow.id))
         }
         EventKind::StrategyChosen { mode, reason } => format!("order of work: {}, {}", mode.word(), Safe::line(reason)),
-        EventKind::RunPausing => "pausing: running steps end first, nothing new starts".to_owned(),
+        EventKind::RunPausing { park: false } => "pausing: running steps end first, nothing new starts".to_owned(),
+        EventKind::RunPausing { park: true } => {
+            "leaving: what runs is ended, and done again when the run goes on".to_owned()
+        }
+        EventKind::RunInterrupted => "upbeat had ended without leaving the run; nothing of it runs any more".to_owned(),
+        EventKind::WorkflowChanged { .. } => "the run goes on with the changed workflow".to_owned(),
         EventKind::RunPaused => "paused: nothing runs".to_owned(),
         EventKind::RunResumed => "resumed".to_owned(),
         EventKind::RunStopping => "stopping: running steps end first, the rest is cancelled".to_owned(),
@@ -123,6 +128,9 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
         EventKind::StepSkipped { why: SkipReason::NotNeeded { need }, .. } => {
             format!("not needed: {} ended well", Safe::line(names.step(*need)))
         }
+        EventKind::StepSucceeded { reused: Some(run), .. } => {
+            format!("is taken over from run {}", Safe::line(run))
+        }
         EventKind::StepSucceeded { fallback: None, .. } => "succeeded".to_owned(),
         EventKind::StepSucceeded { fallback: Some(_), .. } => "succeeded by its fallback".to_owned(),
         EventKind::StepFailed { failure, .. } => format!("failed for good: {}", failed(failure)),
@@ -135,6 +143,7 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
             _ => "cancelled".to_owned(),
         },
         EventKind::StepReopened { .. } => "is tried again".to_owned(),
+        EventKind::StepUnknown { .. } => "ran when upbeat ended: what it did is not known".to_owned(),
         EventKind::PriorityChanged { priority, .. } => format!("has priority {priority} now"),
         EventKind::AttemptStarted { attempt, agent, .. } => {
             let agent = Safe::line(names.agent(*agent));
@@ -203,6 +212,7 @@ const fn ending(why: EndingWhy) -> &'static str {
         EndingWhy::Cancel => "it is cancelled",
         EndingWhy::Deadline => "the run's deadline passed",
         EndingWhy::Fault => "a fault struck its agent",
+        EndingWhy::Park => "upbeat is to end; it is done again",
     }
 }
 

@@ -106,7 +106,7 @@ fn steps(counts: &Counts) -> Value {
         "compensated": 0,
         "pending": counts.of(StepState::Pending) + counts.of(StepState::Ready),
         "running": counts.active(),
-        "waiting": counts.of(StepState::Waiting),
+        "waiting": counts.of(StepState::Waiting) + counts.of(StepState::Unknown),
     })
 }
 
@@ -161,6 +161,11 @@ pub fn remediation(error: &StepError) -> String {
         ),
         FailureClass::Permanent => {
             "trying again will not help: correct the step, its input or its command as the message says".to_owned()
+        }
+        FailureClass::Unknown => {
+            "look at what it did; if it may be done again, retry the step (`idempotent: true` in the file does so by \
+             itself)"
+                .to_owned()
         }
         FailureClass::Cancelled => "it was cancelled: run the workflow again if you need its result".to_owned(),
         FailureClass::Deadline => {

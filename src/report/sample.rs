@@ -7,7 +7,7 @@ use crate::model::policy::Mode;
 use crate::model::state::{RunState, RunStatus, StepState};
 use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::Micros;
-use crate::model::view::{Counts, RunSummary, Shape, StepError, StepSummary};
+use crate::model::view::{Counts, RunSummary, Saving, Shape, StepError, StepSummary};
 use crate::model::workflow::Workflow;
 use crate::report::events::Names;
 use serde_json::json;
@@ -89,6 +89,8 @@ pub(crate) fn summary() -> RunSummary {
         status: RunStatus::Succeeded,
         cause: None,
         seed: 0,
+        seq: 20,
+        saving: Saving::default(),
         data: json!({"risk": 0.35}),
         outputs: vec![("market".into(), Arc::new(json!({"n": 1})))],
         elapsed: Micros::from_secs(8),

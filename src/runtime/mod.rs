@@ -6,6 +6,7 @@ pub mod clock;
 mod driver;
 pub mod environment;
 pub mod handle;
+pub mod held;
 pub mod logs;
 pub mod reaper;
 pub mod store;

@@ -4,7 +4,7 @@ use crate::model::completion::FailureClass;
 use crate::model::defaults;
 use crate::model::id::Name;
 use crate::model::mapping::{InputMapping, OutputMapping, Path};
-use crate::model::policy::{Jitter, RetryPolicy};
+use crate::model::policy::{Jitter, OnUnknown, RetryPolicy};
 use crate::model::step::{Fallback, NeedOn, StdoutMode, Step, Work};
 use crate::spec::build_agent::{env, flag, number};
 use crate::spec::diagnostic::Code;
@@ -88,6 +88,14 @@ pub(crate) fn step(
         critical: flag(&fields, "critical"),
         fallback,
         estimate,
+        measured: None,
+        on_unknown: match text("on_unknown") {
+            Some("ask") => OnUnknown::Ask,
+            Some("retry") => OnUnknown::Retry,
+            Some("fail") => OnUnknown::Fail,
+            _ if flag(&fields, "idempotent") => OnUnknown::Retry,
+            _ => OnUnknown::Ask,
+        },
     };
     DraftStep {
         named: id.is_some_and(|(id, _)| crate::spec::units::is_id(id)),

@@ -148,6 +148,12 @@ const STEP_KEYS: &[Key] = &[
     Key::new("critical", Shape::Bool, "Its failure fails the run whatever the share."),
     Key::new("fallback", Shape::List(&Shape::Table(&FALLBACK), 0), "Tried in turn when retries are spent."),
     Key::new("estimate", ANY_DURATION, "Expected duration.").alias(&["estimated_duration"]),
+    Key::new("idempotent", Shape::Bool, "May be done twice: after a crash it is simply done again."),
+    Key::new(
+        "on_unknown",
+        Shape::Words(ON_UNKNOWN),
+        "What becomes of it if upbeat ends while it runs; `ask`, or `retry` where it is idempotent.",
+    ),
     Key::new("on_exhausted", Shape::LaterBut("fail"), "What happens when retries and fallbacks are spent."),
     Key::new("on_cancel", Shape::LaterBut("leave"), "What happens to the work of a cancelled step."),
 ];
@@ -166,8 +172,6 @@ const STEP_LATER: &[Key] = &[
     Key::later("expand", "The output adds steps."),
     Key::later("uses", "A sub-workflow."),
     Key::later("route", "Chooses templates by the input."),
-    Key::later("idempotent", "May be done twice."),
-    Key::later("on_unknown", "What happens to a step that was under way in a crash."),
     Key::later("barrier", "Steps that start together."),
     Key::later("lock", "Steps that exclude each other."),
     Key::later("semaphore", "Steps that share permits."),
@@ -182,6 +186,11 @@ const STDOUTS: &[Word] =
     &[Word::new("json", "Any JSON and nothing else."), Word::new("text", "Always text, as `{\"stdout\": …}`.")];
 const PRIORITIES: &[Word] =
     &[Word::new("low", "25"), Word::new("normal", "50"), Word::new("high", "75"), Word::new("urgent", "90")];
+const ON_UNKNOWN: &[Word] = &[
+    Word::new("ask", "A person is asked in the panel; without one it fails and says how to go on."),
+    Word::new("retry", "It is done again, with the same idempotency key."),
+    Word::new("fail", "It fails."),
+];
 const JITTERS: &[Word] = &[
     Word::new("full", "Uniform between nothing and the whole wait."),
     Word::new("equal", "Half the wait plus a uniform half."),
@@ -206,7 +215,7 @@ const CLASSES: &[Word] = &[
     Word::later("rate_limited", "The agent takes no more calls."),
     Word::later("quality_rejected", "The output was not good enough."),
     Word::later("rejected", "A person said no."),
-    Word::later("unknown", "The outcome is not known."),
+    Word::new("unknown", "upbeat ended while it ran: `on_unknown` decides."),
 ];
 
 pub(crate) const RETRY: Table = Table {

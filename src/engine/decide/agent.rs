@@ -1,6 +1,7 @@
 //! Agents: broken on purpose, healed, lost.
 
 use super::Decided;
+use crate::engine::run::Run;
 use crate::engine::world::World;
 use crate::model::command::Rejection;
 use crate::model::defaults::FAULT_LIFE;
@@ -77,19 +78,24 @@ pub(crate) fn healed_by_itself(world: &World, agent: AgentId, epoch: u32, decide
 fn healed(world: &World, agent: AgentId, decided: &mut Decided) {
     let injected = world.registry.agent(agent).broken.as_ref().is_some_and(|broken| broken.injected);
     for (at, run) in world.live_runs_with(agent).enumerate() {
-        decided.push((run.id, EventKind::AgentHealed { agent }));
+        healed_for(run, agent, decided);
         if injected && at == 0 {
             decided.push((run.id, EventKind::FaultCleared { fault: fault_name(world, agent) }));
         }
-        if run.counts.of(StepState::Waiting) == 0 {
-            continue;
-        }
-        for step in run.step_ids() {
-            let entry = run.step(step);
-            let waits = matches!(&entry.wait, Some((WaitReason::Capability { .. }, _)));
-            if waits && run.classes[entry.class].candidates.contains(&agent) {
-                decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
-            }
+    }
+}
+
+/// The same for one run.
+pub(crate) fn healed_for(run: &Run, agent: AgentId, decided: &mut Decided) {
+    decided.push((run.id, EventKind::AgentHealed { agent }));
+    if run.counts.of(StepState::Waiting) == 0 {
+        return;
+    }
+    for step in run.step_ids() {
+        let entry = run.step(step);
+        let waits = matches!(&entry.wait, Some((WaitReason::Capability { .. }, _)));
+        if waits && run.classes[entry.class].candidates.contains(&agent) {
+            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
         }
     }
 }

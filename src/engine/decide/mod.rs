@@ -1,6 +1,7 @@
 //! State and input to facts, or a refusal. One dispatching match; the arms live by family.
 
 pub(crate) mod agent;
+mod recover;
 mod run;
 pub(crate) mod step;
 
@@ -26,6 +27,15 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
             decide_timer(world, *timer, decided);
             Ok(())
         }
+        Input::Reopened { run, ask } => {
+            recover::reopened(world, *run, *ask, decided);
+            Ok(())
+        }
+        Input::Lost { run, step, attempt, ask } => {
+            recover::lost(world, now, (*run, *step, *attempt), *ask, decided);
+            Ok(())
+        }
+        Input::Redefined { run, workflow, files } => recover::redefined(world.run(*run), workflow, files, decided),
     }
 }
 
@@ -40,6 +50,8 @@ fn decide_command(world: &World, now: Micros, command: Command, decided: &mut De
         Command::Pause { run } => run::pause(world.run(run), decided),
         Command::Resume { run } => run::resume(world.run(run), decided),
         Command::Stop { run } => run::stop(world.run(run), decided),
+        Command::Park { run } => run::park(world.run(run), decided),
+        Command::RetryFailed { run } => step::retry_failed(world.run(run), decided),
         Command::Cancel { run, cause } => run::cancel(world.run(run), cause, decided),
         Command::CancelStep { run, step } => step::cancel(world.run(run), step, decided),
         Command::RetryStep { run, step } => step::retry(world.run(run), step, decided),

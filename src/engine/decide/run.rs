@@ -1,10 +1,11 @@
 //! Commands and timers that concern a whole run.
 
 use super::Decided;
+use super::step::done;
 use crate::engine::run::Run;
 use crate::engine::settle::end_everything;
 use crate::model::command::Rejection;
-use crate::model::event::EventKind;
+use crate::model::event::{EndingWhy, EventKind};
 use crate::model::state::{EndCause, RunState};
 
 fn refuse(run: &Run, verb: &str) -> Rejection {
@@ -23,13 +24,16 @@ pub(crate) fn start(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
     decided.push((run.id, EventKind::RunStarted { seed: run.seed }));
     let (mode, reason) = (run.workflow.mode, run.workflow.mode_reason());
     decided.push((run.id, EventKind::StrategyChosen { mode, reason }));
+    for (step, output) in &run.reuse {
+        done(run, *step, output, None, run.from.clone(), decided);
+    }
     Ok(())
 }
 
 pub(crate) fn pause(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
     match run.state {
         RunState::Running => {
-            decided.push((run.id, EventKind::RunPausing));
+            decided.push((run.id, EventKind::RunPausing { park: false }));
             Ok(())
         }
         RunState::Pausing | RunState::Paused => Err(Rejection::new(format!("the run is {} already", run.state.word()))),
@@ -56,6 +60,31 @@ pub(crate) fn stop(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
         }
         _ => Err(refuse(run, "stopped")),
     }
+}
+
+/// Ends what runs, to be done again when the run goes on. Said again, or while a cancel is under way: without grace.
+pub(crate) fn park(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
+    match run.state {
+        RunState::Running | RunState::Pausing | RunState::Stopping => {}
+        RunState::Paused => return Ok(()),
+        RunState::Cancelling => return cancel(run, run.cause.unwrap_or(EndCause::Cancel), decided),
+        _ => return Err(refuse(run, "left to go on later")),
+    }
+    if run.state != RunState::Stopping && !run.parking {
+        decided.push((run.id, EventKind::RunPausing { park: true }));
+    }
+    for step in run.step_ids() {
+        let Some(current) = &run.step(step).current else { continue };
+        let attempt = current.attempt;
+        match current.ending {
+            None => decided.push((run.id, EventKind::AttemptEnding { step, attempt, why: EndingWhy::Park })),
+            Some(why) if run.parking || why == EndingWhy::Park => {
+                decided.push((run.id, EventKind::AttemptEnding { step, attempt, why }));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Cancels the run; a cancel of a run that is being cancelled hurries it.

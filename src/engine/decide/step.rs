@@ -10,7 +10,7 @@ use crate::model::command::Rejection;
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
 use crate::model::defaults::PRIORITY_MAX;
 use crate::model::event::{EndingWhy, EventKind};
-use crate::model::id::{AgentId, StepId};
+use crate::model::id::{AgentId, Name, StepId};
 use crate::model::policy::Mode;
 use crate::model::rng;
 use crate::model::state::{RunState, SkipReason, StepState, WaitReason};
@@ -77,6 +77,9 @@ pub(crate) fn completed(world: &World, now: Micros, completion: &Completion, dec
             decided.push((run.id, EventKind::StepCancelled { step, because, cause }));
         }
         Some(EndingWhy::Deadline) => decided.push((run.id, EventKind::StepFailed { step, failure })),
+        Some(EndingWhy::Park) => {
+            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+        }
         _ => after_failure(world, now, run, step, &current, failure, decided),
     }
 }
@@ -91,12 +94,19 @@ fn succeeded(
 ) {
     let (attempt, agent) = (current.attempt, current.agent);
     decided.push((run.id, EventKind::AttemptSucceeded { step, attempt, agent, usage: completion.usage }));
-    done(run, step, output, run.step(step).fallback, decided);
+    done(run, step, output, run.step(step).fallback, None, decided);
 }
 
 /// A step is done with an output: it goes into the data.
-fn done(run: &Run, step: StepId, output: &Arc<Value>, fallback: Option<u32>, decided: &mut Decided) {
-    decided.push((run.id, EventKind::StepSucceeded { step, output: output.clone(), fallback }));
+pub(crate) fn done(
+    run: &Run,
+    step: StepId,
+    output: &Arc<Value>,
+    fallback: Option<u32>,
+    reused: Option<Name>,
+    decided: &mut Decided,
+) {
+    decided.push((run.id, EventKind::StepSucceeded { step, output: output.clone(), fallback, reused }));
     let (paths, missing) = output_paths(&run.spec(step).output, output);
     if !paths.is_empty() || !missing.is_empty() {
         let paths = paths.into_iter().cloned().collect();
@@ -190,7 +200,7 @@ fn fall_back(run: &Run, step: StepId, failure: Failure, decided: &mut Decided) {
     match run.spec(step).fallback.get(next as usize) {
         Some(Fallback::Value(value)) => {
             decided.push((run.id, EventKind::FallbackTaken { step, fallback: next }));
-            done(run, step, &Arc::new(value.clone()), Some(next), decided);
+            done(run, step, &Arc::new(value.clone()), Some(next), None, decided);
         }
         Some(Fallback::Agent(_) | Fallback::Capability(_)) => {
             decided.push((run.id, EventKind::FallbackTaken { step, fallback: next }));
@@ -257,6 +267,10 @@ pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<()
     let entry = run.step(step);
     match entry.state {
         StepState::Failed | StepState::Cancelled | StepState::Skipped => {}
+        StepState::Unknown => {
+            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+            return Ok(());
+        }
         StepState::Succeeded => return Err(Rejection::new(format!("{name} is done; a step completes at most once"))),
         StepState::Waiting if matches!(entry.wait, Some((WaitReason::Backoff { .. }, _))) => {
             // A person who presses retry during a backoff means: now.
@@ -265,9 +279,8 @@ pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<()
         }
         state => return Err(Rejection::new(format!("{name} has not ended; it is {}", state.word()))),
     }
-    if matches!(run.state, RunState::Cancelling | RunState::Stopping | RunState::Cancelled | RunState::Stopped) {
-        let reason = format!("the run is {}", run.state.word());
-        return Err(Rejection::with_way_out(reason, "start a new run of the workflow"));
+    if matches!(run.state, RunState::Cancelling | RunState::Stopping) {
+        return Err(Rejection::with_way_out(format!("the run is {}", run.state.word()), "wait until it has ended"));
     }
     let lost = run.spec(step).needs.iter().find(|n| matches!(run.need_state(n.step, n.on), NeedState::Lost(_)));
     if let Some(need) = lost {
@@ -283,6 +296,33 @@ pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<()
     decided.push((run.id, EventKind::StepReopened { step }));
     for dependent in taken_along(run, step) {
         decided.push((run.id, EventKind::StepReopened { step: dependent }));
+    }
+    Ok(())
+}
+
+/// Opens everything that did not succeed; what was skipped for good reason is skipped again.
+pub(crate) fn retry_failed(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
+    if run.started.is_none() || matches!(run.state, RunState::Cancelling | RunState::Stopping) {
+        return Err(Rejection::with_way_out(format!("the run is {}", run.state.word()), "wait until it has ended"));
+    }
+    let state = |step: &StepId| run.step(*step).state;
+    let worth_it = |step: &StepId| matches!(state(step), StepState::Failed | StepState::Cancelled | StepState::Unknown);
+    if !run.shape.order.iter().any(worth_it) {
+        return Err(Rejection::new("nothing of it failed or was cancelled"));
+    }
+    if run.state.ended() {
+        decided.push((run.id, EventKind::RunReopened));
+    }
+    for &step in &run.shape.order {
+        match state(&step) {
+            StepState::Failed | StepState::Cancelled | StepState::Skipped => {
+                decided.push((run.id, EventKind::StepReopened { step }));
+            }
+            StepState::Unknown => {
+                decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

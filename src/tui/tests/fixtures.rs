@@ -9,7 +9,8 @@ use crate::model::state::{Broken, RunState, RunStatus, SkipReason, StepState, Wa
 use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::Micros;
 use crate::model::view::{
-    AgentView, AttemptView, Busy, Counts, EngineView, RunSummary, RunView, Shape, StepDetail, StepView,
+    AgentView, AttemptView, Busy, Counts, EngineView, RunSummary, RunView, Saving, Shape, StepDetail, StepView,
+    StoreView,
 };
 use crate::model::workflow::Workflow;
 use crate::runtime::logs::{Body, LogLine, LogStore, Stream};
@@ -127,7 +128,15 @@ pub(crate) fn loaded() -> EngineView {
     };
     let names = ["market-1", "technical-1", "technical-2", "sentiment-1", "strategy-1"];
     let agents = (0..).zip(names).map(|(id, name)| agent(id, name)).collect();
-    EngineView { now: Micros::ZERO, clock_rate: 1.0, revision: 1, runs: vec![run], agents, detail: None }
+    EngineView {
+        now: Micros::ZERO,
+        clock_rate: 1.0,
+        revision: 1,
+        runs: vec![run],
+        agents,
+        detail: None,
+        store: StoreView::default(),
+    }
 }
 
 /// Two at work, one of them after an injected crash; one waits for its retry.
@@ -286,6 +295,8 @@ pub(crate) fn summary(view: &EngineView) -> RunSummary {
         status: run.status.unwrap_or(RunStatus::Succeeded),
         cause: None,
         seed: 7,
+        seq: 20,
+        saving: Saving::default(),
         data: json!({}),
         outputs: Vec::new(),
         elapsed: s(90),
@@ -331,7 +342,10 @@ pub(crate) fn log() -> LogStore {
     };
     event(s(0), EventKind::RunStarted { seed: 7 });
     event(s(0), EventKind::AttemptStarted { step: StepId(0), attempt: 1, agent: AgentId(0), fallback: None });
-    event(s(20), EventKind::StepSucceeded { step: StepId(0), output: Arc::new(json!({})), fallback: None });
+    event(
+        s(20),
+        EventKind::StepSucceeded { step: StepId(0), output: Arc::new(json!({})), fallback: None, reused: None },
+    );
     event(s(20), EventKind::AttemptStarted { step: StepId(1), attempt: 1, agent: AgentId(1), fallback: None });
     event(
         s(40),

@@ -88,7 +88,7 @@ fn actions(cx: &Cx<'_>) -> Vec<(Action, Option<&'static str>)> {
     if let Some(step) = step {
         match step.state {
             StepState::Running => list.extend([(Action::CancelStep, None), (Action::FailAgent, None)]),
-            StepState::Failed | StepState::Cancelled | StepState::Skipped => {
+            StepState::Failed | StepState::Cancelled | StepState::Skipped | StepState::Unknown => {
                 list.extend([(Action::RetryStep, None), (Action::Why, None)]);
             }
             StepState::Pending | StepState::Ready => {

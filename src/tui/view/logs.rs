@@ -127,7 +127,7 @@ fn event_style(pen: &Pen<'_>, kind: &EventKind) -> Style {
         EventKind::StepWaiting { .. }
         | EventKind::FallbackTaken { .. }
         | EventKind::CommandRefused { .. }
-        | EventKind::RunPausing
+        | EventKind::RunPausing { .. }
         | EventKind::RunPaused => Role::Waiting,
         _ => return pen.part(Part::Dim),
     };

@@ -1,0 +1,93 @@
+//! A run whose journal was opened again: what was under way when upbeat ended is settled before anything goes on.
+//!
+//! The caller has proved that nothing of the old attempts is left. An attempt that was being ended anyway (a timeout, a
+//! cancel, a fault) has ended as it was to; the outcome of any other is unknown, and the step says what follows.
+
+use super::{Decided, agent, step};
+use crate::engine::run::Run;
+use crate::engine::world::World;
+use crate::model::command::Rejection;
+use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
+use crate::model::event::EventKind;
+use crate::model::id::{RunId, StepId};
+use crate::model::policy::OnUnknown;
+use crate::model::state::{RunState, StepState};
+use crate::model::time::Micros;
+use crate::model::workflow::{FileStamp, Workflow};
+use std::sync::Arc;
+
+/// The journal was opened by another upbeat than the one that wrote it. `ask`: a person is there to be asked.
+pub(crate) fn reopened(world: &World, run: RunId, ask: bool, decided: &mut Decided) {
+    let run = world.run(run);
+    if run.started.is_none() {
+        return;
+    }
+    let left_properly = run.active == 0 && (run.state.ended() || run.state == RunState::Paused);
+    if !left_properly {
+        decided.push((run.id, EventKind::RunInterrupted));
+    }
+    // Whoever could not be started then may have been repaired since; what was broken on purpose stays broken.
+    for &id in &run.agents {
+        let broken = world.registry.agent(id).broken.as_ref();
+        if broken.is_some_and(|broken| !broken.injected) {
+            agent::healed_for(run, id, decided);
+        }
+    }
+    if !ask {
+        for step in run.step_ids().filter(|&id| run.step(id).state == StepState::Unknown) {
+            let failure = nobody_to_ask(run, step);
+            decided.push((run.id, EventKind::StepFailed { step, failure }));
+        }
+    }
+}
+
+/// An attempt was under way when upbeat ended.
+pub(crate) fn lost(world: &World, now: Micros, at: (RunId, StepId, u32), ask: bool, decided: &mut Decided) {
+    let (run, step, attempt) = (world.run(at.0), at.1, at.2);
+    let Some(current) = run.step(step).current.as_ref().filter(|current| current.attempt == attempt) else { return };
+    if current.ending.is_some() {
+        let (outcome, proof) = (Outcome::Stopped, EndProof::Proved);
+        let end = Completion { run: run.id, step, attempt, outcome, usage: None, proof, agent_lost: None };
+        step::completed(world, now, &end, decided);
+        return;
+    }
+    let failure = Failure::new(FailureClass::Unknown, "upbeat ended while it ran; what it did is not known");
+    let (agent, proof) = (current.agent, EndProof::Proved);
+    decided.push((run.id, EventKind::AttemptFailed { step, attempt, agent, failure, usage: None, proof }));
+    let next = match run.spec(step).on_unknown {
+        OnUnknown::Retry => EventKind::StepReady { step, input: None, missing: Vec::new() },
+        OnUnknown::Ask if ask => EventKind::StepUnknown { step },
+        OnUnknown::Ask => EventKind::StepFailed { step, failure: nobody_to_ask(run, step) },
+        OnUnknown::Fail => {
+            let message = "upbeat ended while it ran, and it is declared to fail then (`on_unknown: fail`)";
+            EventKind::StepFailed { step, failure: Failure::new(FailureClass::Unknown, message) }
+        }
+    };
+    decided.push((run.id, next));
+}
+
+fn nobody_to_ask(run: &Run, step: StepId) -> Failure {
+    let (name, id) = (&run.name, &run.spec(step).id);
+    Failure::new(
+        FailureClass::Unknown,
+        format!(
+            "upbeat ended while it ran, and nobody is there to be asked whether it may be done again; if it may: \
+             upbeat retry {name} --step {id}"
+        ),
+    )
+}
+
+/// The run goes on under another definition.
+pub(crate) fn redefined(
+    run: &Run,
+    workflow: &Arc<Workflow>,
+    files: &[FileStamp],
+    decided: &mut Decided,
+) -> Result<(), Rejection> {
+    if run.started.is_none() || run.state != RunState::Paused || run.active > 0 {
+        let reason = format!("a run that is {} cannot be given another definition", run.state.word());
+        return Err(Rejection::with_way_out(reason, "start a new run of the changed file"));
+    }
+    decided.push((run.id, EventKind::WorkflowChanged { workflow: workflow.clone(), files: files.to_vec() }));
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! A run's whole state as one document, so that opening a long run does not have to fold all of its events.
+//!
+//! A snapshot is only ever taken of an engine that has had this one run, so that what it says about agents comes from
+//! this run's events alone. Counts, queues and worklists are not in it: they follow from the rest.
+
+use super::registry::AgentEntry;
+use super::run::{Run, StepRun};
+use super::world::World;
+use crate::model::completion::Usage;
+use crate::model::id::{AgentId, Name, RunId};
+use crate::model::state::{Broken, EndCause, RunState, RunStatus};
+use crate::model::time::Micros;
+use crate::model::view::Busy;
+use crate::model::workflow::Workflow;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    /// The definition the run has now.
+    workflow: Arc<Workflow>,
+    seq: u64,
+    state: RunState,
+    status: Option<RunStatus>,
+    cause: Option<EndCause>,
+    started: Option<Micros>,
+    ended: Option<Micros>,
+    paused_since: Option<Micros>,
+    paused_for: Micros,
+    resumes: u32,
+    deadline_moved: Micros,
+    parking: bool,
+    steps: Vec<StepRun>,
+    data: Value,
+    critical_failed: bool,
+    fresh_failure: bool,
+    active_max: u32,
+    attempts: u32,
+    retries: u32,
+    fallbacks: u32,
+    faults: u32,
+    busy: Micros,
+    agents_used: BTreeSet<AgentId>,
+    usage: Option<Usage>,
+    /// In the order of the workflow's agents.
+    agents: Vec<AgentState>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AgentState {
+    broken: Option<Broken>,
+    breaks: u32,
+    succeeded: u64,
+    failed: u64,
+    measured: BTreeMap<Name, (u32, Micros)>,
+}
+
+/// The run's state, and the event it stands behind; `None` where other runs have used the agents too.
+pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
+    if world.runs.len() != 1 || run.started.is_none() {
+        return None;
+    }
+    let agent = |id: &AgentId| {
+        let entry = world.registry.agent(*id);
+        AgentState {
+            broken: entry.broken.clone(),
+            breaks: entry.breaks,
+            succeeded: entry.succeeded,
+            failed: entry.failed,
+            measured: entry.measured().clone(),
+        }
+    };
+    let snapshot = Snapshot {
+        workflow: run.workflow.clone(),
+        seq: run.seq,
+        state: run.state,
+        status: run.status,
+        cause: run.cause,
+        started: run.started,
+        ended: run.ended,
+        paused_since: run.paused_since,
+        paused_for: run.paused_for,
+        resumes: run.resumes,
+        deadline_moved: run.deadline_moved,
+        parking: run.parking,
+        steps: run.steps.clone(),
+        data: run.data.clone(),
+        critical_failed: run.critical_failed,
+        fresh_failure: run.fresh_failure,
+        active_max: run.active_max,
+        attempts: run.attempts,
+        retries: run.retries,
+        fallbacks: run.fallbacks,
+        faults: run.faults,
+        busy: run.busy,
+        agents_used: run.agents_used.clone(),
+        usage: run.usage,
+        agents: run.agents.iter().map(agent).collect(),
+    };
+    serde_json::to_vec(&snapshot).ok().map(|bytes| (run.seq, bytes))
+}
+
+/// Brings a run that was just loaded to the state of a snapshot.
+///
+/// # Errors
+/// If it is not a snapshot of such a run, in words. Nothing was changed then.
+pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), String> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    reader.disable_recursion_limit();
+    let snapshot = Snapshot::deserialize(&mut reader).map_err(|error| error.to_string())?;
+    if snapshot.steps.len() != snapshot.workflow.steps.len() || snapshot.agents.len() != snapshot.workflow.agents.len()
+    {
+        return Err("it does not fit its own workflow".to_owned());
+    }
+    if snapshot.workflow != world.run(id).workflow {
+        super::redefine::redefine(world, id, &snapshot.workflow);
+    }
+    let run = world.run_mut(id);
+    (run.seq, run.state, run.status, run.cause) = (snapshot.seq, snapshot.state, snapshot.status, snapshot.cause);
+    (run.started, run.ended, run.paused_since) = (snapshot.started, snapshot.ended, snapshot.paused_since);
+    (run.paused_for, run.deadline_moved, run.resumes) =
+        (snapshot.paused_for, snapshot.deadline_moved, snapshot.resumes);
+    (run.parking, run.critical_failed, run.fresh_failure) =
+        (snapshot.parking, snapshot.critical_failed, snapshot.fresh_failure);
+    (run.data, run.busy, run.usage) = (snapshot.data, snapshot.busy, snapshot.usage);
+    (run.active_max, run.attempts, run.retries) = (snapshot.active_max, snapshot.attempts, snapshot.retries);
+    (run.fallbacks, run.faults) = (snapshot.fallbacks, snapshot.faults);
+    run.steps = snapshot.steps;
+    run.agents_used = snapshot.agents_used;
+    run.recount();
+    let agents = run.agents.clone();
+    place_agents(run, &agents);
+    let busy: Vec<_> = run
+        .step_ids()
+        .filter_map(|step| {
+            let current = run.step(step).current.as_ref()?;
+            Some((current.agent, Busy { run: id, step, attempt: current.attempt, since: current.started }))
+        })
+        .collect();
+    for (place, state) in agents.into_iter().zip(snapshot.agents) {
+        let entry: &mut AgentEntry = world.registry.agent_mut(place);
+        (entry.broken, entry.breaks) = (state.broken, state.breaks);
+        entry.set_measured(state.succeeded, state.failed, state.measured);
+    }
+    for (agent, busy) in busy {
+        world.registry.agent_mut(agent).busy.insert((id, busy.step), busy);
+    }
+    Ok(())
+}
+
+/// In a snapshot, as in a journal, agents are numbered by their place in the workflow.
+fn place_agents(run: &mut Run, agents: &[AgentId]) {
+    if agents.iter().enumerate().all(|(at, id)| id.index() == at) {
+        return;
+    }
+    let place = |id: AgentId| agents.get(id.index()).copied().unwrap_or(id);
+    run.agents_used = run.agents_used.iter().map(|id| place(*id)).collect();
+    for step in &mut run.steps {
+        step.tried.iter_mut().for_each(|id| *id = place(*id));
+        step.log.iter_mut().for_each(|attempt| attempt.agent = place(attempt.agent));
+        if let Some(current) = &mut step.current {
+            current.agent = place(current.agent);
+        }
+        if let Some((crate::model::state::WaitReason::Capability { broken, .. }, _)) = &mut step.wait {
+            broken.iter_mut().for_each(|id| *id = place(*id));
+        }
+    }
+}
