@@ -125,7 +125,7 @@ fn order(workflow: Workflow, options: &EngineOptions) -> Result<RunOrder, Stop> 
             ));
         }
     }
-    Ok(RunOrder { workflow: Arc::new(workflow), name: chance::run_id(), seed })
+    Ok(RunOrder { workflow: Arc::new(workflow), name: chance::run_id(), seed, origin: None, reuse: None })
 }
 
 /// Agents that a step may use and that work in real time.
@@ -160,7 +160,7 @@ fn start_engine(options: &EngineOptions) -> Result<Runtime, Stop> {
         ClockWord::Virtual => ClockKind::Virtual,
     };
     let started = environment::own_program()
-        .and_then(|program| runtime::start(runtime::Config { clock, speed: options.speed, program }));
+        .and_then(|program| runtime::start(runtime::Config { clock, speed: options.speed, program, store: None }));
     started.map_err(|error| {
         say(&format!("upbeat: cannot start the engine: {error}"));
         Stop(EXIT_FAULT)

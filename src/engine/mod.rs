@@ -131,6 +131,30 @@ impl Engine {
         snapshot::take(&self.world, self.world.run(run))
     }
 
+    /// The number of a run's last event.
+    #[must_use]
+    pub fn last_seq(&self, run: RunId) -> u64 {
+        self.world.run(run).seq
+    }
+
+    /// How many steps a run has.
+    #[must_use]
+    pub fn steps(&self, run: RunId) -> usize {
+        self.world.run(run).steps.len()
+    }
+
+    /// How long the successful attempts of real agents took, each under its step's [`Workflow::timing_key`].
+    #[must_use]
+    pub fn durations(&self, run: RunId) -> Vec<(String, Micros)> {
+        let run = self.world.run(run);
+        let took = |id: StepId| {
+            let last = run.step(id).log.back().filter(|attempt| attempt.failure.is_none())?;
+            let simulated = self.world.registry.agent(last.agent).definition.kind.is_virtual();
+            (!simulated).then(|| Some((run.workflow.timing_key(id), last.ended? - last.started)))?
+        };
+        run.step_ids().filter_map(took).collect()
+    }
+
     /// The event as it stands in a journal: agents are numbered by their place in the workflow.
     #[must_use]
     pub fn for_journal(&self, event: &Arc<Event>) -> Arc<Event> {

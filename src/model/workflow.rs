@@ -76,6 +76,12 @@ impl Workflow {
             Mode::Sequential => format!("{}: one step at a time, in topological order", self.mode_source),
         }
     }
+    /// Under what durations of a step are kept from run to run: what is asked for; processes by workflow and step.
+    #[must_use]
+    pub fn timing_key(&self, step: StepId) -> String {
+        let spec = self.step(step);
+        if spec.is_process() { format!("{}/{}", self.id, spec.id) } else { spec.kind().to_owned() }
+    }
     /// The step of an id.
     #[must_use]
     pub fn step(&self, id: StepId) -> &Step {

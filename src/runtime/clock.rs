@@ -14,11 +14,11 @@ pub enum ClockKind {
     Virtual,
 }
 
-/// A clock that began at zero.
+/// A clock that began at zero, or where the run that it goes on with had come to.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
-    /// Began at this instant.
-    Real(Instant),
+    /// Stood at this time at this instant.
+    Real(Micros, Instant),
     /// Stands here.
     Virtual(Micros),
 }
@@ -28,7 +28,7 @@ impl Clock {
     #[must_use]
     pub fn new(kind: ClockKind) -> Self {
         match kind {
-            ClockKind::Real => Self::Real(Instant::now()),
+            ClockKind::Real => Self::Real(Micros::ZERO, Instant::now()),
             ClockKind::Virtual => Self::Virtual(Micros::ZERO),
         }
     }
@@ -36,8 +36,9 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Micros {
         match self {
-            Self::Real(origin) => {
-                Micros(u64::try_from(Instant::now().duration_since(*origin).as_micros()).unwrap_or(u64::MAX))
+            Self::Real(base, origin) => {
+                let since = Instant::now().duration_since(*origin).as_micros();
+                *base + Micros(u64::try_from(since).unwrap_or(u64::MAX))
             }
             Self::Virtual(now) => *now,
         }
@@ -48,11 +49,19 @@ impl Clock {
             *now = to.max(*now);
         }
     }
+    /// Goes on from where a run had come to, whatever the kind; never backwards.
+    pub fn go_on_from(&mut self, at: Micros) {
+        let at = at.max(self.now());
+        *self = match self {
+            Self::Real(..) => Self::Real(at, Instant::now()),
+            Self::Virtual(_) => Self::Virtual(at),
+        };
+    }
     /// The instant of a time by the real clock; `None` for the virtual one.
     #[must_use]
     pub fn instant(&self, at: Micros) -> Option<Instant> {
         match self {
-            Self::Real(origin) => Some(*origin + Duration::from_micros(at.0)),
+            Self::Real(base, origin) => origin.checked_add(Duration::from_micros(at.0.saturating_sub(base.0))),
             Self::Virtual(_) => None,
         }
     }
@@ -62,6 +71,13 @@ impl Clock {
 #[must_use]
 pub fn later(after: Duration) -> Instant {
     Instant::now() + after
+}
+
+/// Milliseconds since 1970 by the machine's calendar clock, for people: nothing is ever decided by it.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Now, for waits that no run's clock knows of.

@@ -1,14 +1,20 @@
-//! The loop that owns the engine: take an input, decide, make the events durable, perform, publish.
+//! The loop that owns the engine: take inputs, decide, make the events durable, perform, publish.
 //!
-//! One task, no locks. Requests, ends of processes and due times come in; events, views and log lines go out. Under the
-//! virtual clock nothing sleeps: the next due time is simply taken, requests first.
+//! One task, no locks. Requests, ends of processes, due times and the store's acknowledgements come in; events, views and
+//! log lines go out. Deciding does not wait for the disk: each decision is held ([`super::held`]) until its events are
+//! durable, and only then told and performed, so that a slow disk groups commits instead of stopping the engine.
+//!
+//! Under the virtual clock nothing sleeps: when everything is durable the next due time is taken, and all that is due
+//! then. A store that takes nothing stops what follows, not what runs: the events wait in memory, nothing new begins,
+//! and going on is one command.
 
 use super::agents::{process, simulated};
 use super::clock::{Clock, ClockKind};
-use super::handle::{Inbox, Request, RunOrder};
+use super::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
+use super::ledger::{Heard, Ledger};
 use super::logs::{Body, LogLine, LogStore, Stream};
 use super::reaper::Pool;
-use super::store::Store;
+use super::store::disk::Header;
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Rejection};
 use crate::model::completion::{Completion, EndProof, Outcome};
@@ -17,16 +23,26 @@ use crate::model::event::{Event, EventKind};
 use crate::model::id::{RunId, StepId};
 use crate::model::state::EndCause;
 use crate::model::time::Micros;
+use crate::model::view::Saving;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Views are published at most this often, but at once after a request.
 const PUBLISH_EVERY: Duration = Duration::from_millis(10);
 /// Taking views of large runs may use at most one part in so many of the engine's time.
 const PUBLISH_SHARE: u32 = 20;
+/// A view waits this long for what it shows to be durable: longer only a disk takes that is about to fail.
+const DURABLE_WAIT: Duration = Duration::from_millis(250);
+/// Events that may wait for the store before nothing more is decided.
+const HELD_EVENTS_MAX: usize = 200_000;
+/// What is due later than this was held up (upbeat was stopped, or its machine slept): ends that came meanwhile are
+/// heard first, so that an attempt that was in time is not called late.
+const LATE: Micros = Micros::from_millis(500);
+/// How long ends are listened for then.
+const LATE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Names an attempt.
 type AttemptKey = (RunId, StepId, u32);
@@ -54,12 +70,14 @@ pub(super) struct Driver {
     clock: Clock,
     /// Divides what simulated agents take.
     speed: f64,
-    store: Store,
+    ledger: Ledger,
     inbox: Inbox,
     pool: Arc<Pool>,
     due: BTreeMap<(Micros, u64), Due>,
     /// Orders what is due at the same time: first come, first served.
     order: u64,
+    /// Until then ends are heard before what is due late; `None`: nothing is late.
+    patient_until: Option<Instant>,
     active: BTreeMap<AttemptKey, Active>,
     ended: mpsc::UnboundedReceiver<Completion>,
     ended_in: mpsc::UnboundedSender<Completion>,
@@ -72,32 +90,34 @@ pub(super) struct Driver {
     dirty: bool,
     /// When the next view may be published.
     publish_after: Instant,
-    /// The store failed: nothing more is begun.
-    store_error: Option<String>,
 }
 
 /// Why the loop goes on.
 enum Wake {
     Request(Box<Request>),
     Ended(Completion),
+    Stored(Heard),
     Due,
     Publish,
+    /// Only so that the loop looks around again.
+    Again,
     /// No handle is left: nobody can see or ask anything any more.
     Deserted,
 }
 
 impl Driver {
-    pub(super) fn new(kind: ClockKind, speed: f64, store: Store, inbox: Inbox, pool: Pool) -> Self {
+    pub(super) fn new(kind: ClockKind, speed: f64, ledger: Ledger, inbox: Inbox, pool: Pool) -> Self {
         let (ended_in, ended) = mpsc::unbounded_channel();
         Self {
             engine: Engine::new(),
             clock: Clock::new(kind),
             speed,
-            store,
+            ledger,
             inbox,
             pool: Arc::new(pool),
             due: BTreeMap::new(),
             order: 0,
+            patient_until: None,
             active: BTreeMap::new(),
             ended,
             ended_in,
@@ -107,7 +127,6 @@ impl Driver {
             outbox: Outbox::default(),
             dirty: true,
             publish_after: super::clock::now(),
-            store_error: None,
         }
     }
 
@@ -119,12 +138,24 @@ impl Driver {
                     Request::Shutdown(reply) => break Some(reply),
                     request => {
                         self.request(request).await;
+                        self.commit().await;
                         self.publish();
                     }
                 },
-                Wake::Ended(completion) => self.completion(completion).await,
-                Wake::Due => self.take_due().await,
+                Wake::Ended(completion) => {
+                    self.completion(completion);
+                    while let Ok(completion) = self.ended.try_recv() {
+                        self.completion(completion);
+                    }
+                    self.commit().await;
+                }
+                Wake::Stored(heard) => self.stored(heard).await,
+                Wake::Due => {
+                    self.take_due();
+                    self.commit().await;
+                }
                 Wake::Publish => self.publish(),
+                Wake::Again => {}
                 Wake::Deserted => break None,
             }
         };
@@ -135,61 +166,139 @@ impl Driver {
     }
 
     async fn wake(&mut self) -> Wake {
-        let next_due = self.due.first_key_value().map(|((at, _), _)| *at);
-        let ready = next_due.is_some_and(|at| at <= self.clock.now()) || matches!(self.clock, Clock::Virtual(_));
-        let jump = ready && next_due.is_some() && self.ended.is_empty();
-        if jump && self.inbox.requests.is_empty() {
+        let full = self.ledger.waiting() > HELD_EVENTS_MAX;
+        let next_due = self.due.first_key_value().map(|((at, _), _)| *at).filter(|_| !full);
+        if let Some(at) = next_due
+            && self.is_due(at)
+            && self.ended.is_empty()
+            && self.inbox.requests.is_empty()
+        {
             // Even a long burst of due things must not starve the tasks that read pipes.
             tokio::task::consume_budget().await;
             return Wake::Due;
         }
-        let due_at = next_due.and_then(|at| self.clock.instant(at));
+        let due_at = next_due.and_then(|at| self.clock.instant(at)).max(self.patient_until);
         let publish_at = self.dirty.then_some(self.publish_after);
         tokio::select! {
             biased;
             request = self.inbox.requests.recv() => request.map_or(Wake::Deserted, |r| Wake::Request(Box::new(r))),
-            Some(completion) = self.ended.recv() => Wake::Ended(completion),
-            () = sleep_until(due_at) => Wake::Due,
+            heard = self.ledger.heard() => Wake::Stored(heard),
+            Some(completion) = self.ended.recv(), if !full => Wake::Ended(completion),
+            () = sleep_until(due_at), if next_due.is_some() => Wake::Again,
             () = sleep_until(publish_at) => Wake::Publish,
         }
     }
 
+    const fn is_real(&self) -> bool {
+        matches!(self.clock, Clock::Real(..))
+    }
+
+    /// Whether what is due at that time is to be taken now.
+    fn is_due(&mut self, at: Micros) -> bool {
+        if !self.is_real() {
+            // Time stands still until everything that has happened is durable.
+            return self.ledger.is_settled();
+        }
+        let now = self.clock.now();
+        if at + LATE >= now {
+            self.patient_until = None;
+        } else if self.patient_until.is_none() {
+            self.patient_until = Some(super::clock::later(LATE_PATIENCE));
+        }
+        at <= now && self.patient_until.is_none_or(|until| until <= super::clock::now())
+    }
+
     async fn request(&mut self, request: Request) {
         match request {
-            Request::Load(RunOrder { workflow, name, seed }, reply) => {
-                let loaded = self.engine.load(workflow, name, seed);
-                self.dirty = true;
+            Request::Load(order, reply) => {
+                let loaded = self.load(*order);
                 let _ = reply.send(loaded);
             }
-            Request::Command(command, reply) => self.command(command, reply).await,
+            Request::Save(run, reply) => {
+                let _ = reply.send(self.ledger.begin(run));
+            }
+            Request::Restore(order, reply) => {
+                let restored = self.restore(*order).await;
+                let _ = reply.send(restored);
+            }
+            Request::Command(command, reply) => {
+                let verdict = self.command(command);
+                let _ = reply.send(verdict);
+            }
             Request::LookAt(step) => {
                 // Asked again for the same step: its reasons hold times that run down.
                 self.dirty |= step.is_some() || self.look_at != step;
                 self.look_at = step;
             }
             Request::Summary(run, reply) => {
-                let _ = reply.send(self.engine.summary(self.clock.now(), run).map(Box::new));
+                let summary = self.engine.summary(self.clock.now(), run).map(|mut summary| {
+                    summary.saving = self.ledger.saving_of(run);
+                    Box::new(summary)
+                });
+                let _ = reply.send(summary);
             }
             Request::Subscribe(events) => self.subscribe(events).await,
             Request::Shutdown(_) => unreachable!("the loop takes it"),
         }
     }
 
-    async fn command(&mut self, command: Command, reply: oneshot::Sender<Result<(), Rejection>>) {
-        let verdict = match &self.store_error {
-            Some(error) if !matches!(command, Command::Cancel { .. }) => {
-                Err(Rejection::new(format!("the store failed: {error}")))
+    fn load(&mut self, order: RunOrder) -> Result<RunId, Rejection> {
+        let RunOrder { workflow, name, seed, origin, reuse } = order;
+        let run = self.engine.load(workflow.clone(), name.clone(), seed)?;
+        let from = reuse.as_ref().map(|(from, _)| from.clone());
+        if let Some((from, outputs)) = reuse {
+            self.engine.reuse(run, outputs, from);
+        }
+        if let Some(Origin { files, recipe }) = origin {
+            let clock = if self.is_real() { "real" } else { "virtual" };
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            let (clock, speed, began_unix_ms) = (clock.to_owned(), self.speed, 0);
+            let header = Header { run: name, workflow, seed, began_unix_ms, files, recipe, clock, speed, from, version };
+            self.ledger.announce(run, header);
+        }
+        self.dirty = true;
+        Ok(run)
+    }
+
+    async fn restore(&mut self, order: RestoreOrder) -> Result<RunId, Rejection> {
+        if self.engine.view(self.clock.now(), None).runs.iter().any(|r| r.started.is_some() && !r.state.ended()) {
+            return Err(Rejection::with_way_out("another run is under way", "let it end first"));
+        }
+        let saved = self.ledger.open(&order)?;
+        self.clock.go_on_from(saved.last_at);
+        let snapshot = saved.snapshot.as_ref().map(|(_, bytes)| bytes.as_slice());
+        let run = self.engine.restore(saved.workflow, order.name.clone(), saved.seed, snapshot, saved.events)?;
+        self.ledger.take_up(run, &order.name, saved.snapshot.map_or(0, |(seq, _)| seq), saved.journal);
+        let now = self.clock.now();
+        self.engine.reopen(now, run, order.ask, &mut self.outbox);
+        self.hold(now);
+        if let Some((workflow, files)) = order.definition {
+            self.decide(&Input::Redefined { run, workflow, files })?;
+        }
+        self.dirty = true;
+        Ok(run)
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Rejection> {
+        if let Some(trouble) = self.ledger.trouble() {
+            if matches!(command, Command::Resume { .. }) {
+                self.ledger.retry();
+                return Ok(());
             }
-            _ => self.handle(&Input::Command(command)).await,
-        };
-        let _ = reply.send(verdict);
+            return Err(Rejection::with_way_out(
+                format!("nothing can be recorded: {trouble}"),
+                "make room, then resume: nothing that was recorded is lost",
+            ));
+        }
+        if let Command::Start { run } = command {
+            self.ledger.begin(run)?;
+        }
+        self.decide(&Input::Command(command))
     }
 
     /// A reader of events: first what the journal holds, then everything new.
     async fn subscribe(&mut self, reader: mpsc::Sender<Arc<Event>>) {
-        let runs = self.engine.runs();
-        let old: Vec<_> = (0..runs).flat_map(|run| self.store.read_from(RunId::from_index(run), 0).cloned()).collect();
-        for event in old {
+        for event in self.ledger.recent() {
             if reader.send(event).await.is_err() {
                 return;
             }
@@ -197,55 +306,79 @@ impl Driver {
         self.subscribers.push(reader);
     }
 
-    async fn take_due(&mut self) {
-        let Some(((at, _), due)) = self.due.pop_first() else { return };
-        self.clock.jump(at);
-        match due {
-            Due::Timer(timer) => {
-                let _ = self.handle(&Input::Timer(timer)).await;
-            }
-            Due::Answer((run, step, attempt), outcome) => {
-                if self.active.contains_key(&(run, step, attempt)) {
-                    let proof = EndProof::Proved;
-                    let completion = Completion { run, step, attempt, outcome, usage: None, proof, agent_lost: None };
-                    self.completion(completion).await;
+    /// Takes everything that is due: under the virtual clock what is due at one time, else what is due by now.
+    fn take_due(&mut self) {
+        let Some(((first, _), _)) = self.due.first_key_value() else { return };
+        self.clock.jump(*first);
+        let until = self.clock.now();
+        while let Some(entry) = self.due.first_entry()
+            && entry.key().0 <= until
+        {
+            match entry.remove() {
+                Due::Timer(timer) => {
+                    let _ = self.decide(&Input::Timer(timer));
+                }
+                Due::Answer((run, step, attempt), outcome) => {
+                    if self.active.contains_key(&(run, step, attempt)) {
+                        let proof = EndProof::Proved;
+                        let completion =
+                            Completion { run, step, attempt, outcome, usage: None, proof, agent_lost: None };
+                        self.completion(completion);
+                    }
                 }
             }
         }
     }
 
-    async fn completion(&mut self, completion: Completion) {
+    fn completion(&mut self, completion: Completion) {
         self.active.remove(&(completion.run, completion.step, completion.attempt));
-        let _ = self.handle(&Input::Completion(completion)).await;
+        let _ = self.decide(&Input::Completion(completion));
     }
 
-    /// Decides, makes durable, performs; then the same for ends that are known at once.
-    async fn handle(&mut self, input: &Input) -> Result<(), Rejection> {
-        let verdict = self.handle_one(input).await;
-        while let Some(completion) = self.at_once.pop_front() {
-            self.active.remove(&(completion.run, completion.step, completion.attempt));
-            let _ = self.handle_one(&Input::Completion(completion)).await;
-        }
-        verdict
-    }
-
-    async fn handle_one(&mut self, input: &Input) -> Result<(), Rejection> {
+    /// Decides about an input; what follows is held until it is durable.
+    fn decide(&mut self, input: &Input) -> Result<(), Rejection> {
         let now = self.clock.now();
-        let mut outbox = std::mem::take(&mut self.outbox);
-        let verdict = self.engine.handle(now, input, &mut outbox);
-        if let Err(error) = self.store.append(&outbox.events) {
-            tracing::error!(%error, "the store failed; nothing more is begun");
-            self.store_error = Some(error.to_string());
-        }
-        self.dirty |= !outbox.events.is_empty();
-        for event in outbox.events.drain(..) {
-            self.tell(event).await;
-        }
-        for effect in outbox.effects.drain(..) {
-            self.perform(effect, now);
-        }
-        self.outbox = outbox;
+        let verdict = self.engine.handle(now, input, &mut self.outbox);
+        self.hold(now);
         verdict
+    }
+
+    fn hold(&mut self, now: Micros) {
+        let outbox = std::mem::take(&mut self.outbox);
+        self.dirty |= !outbox.events.is_empty();
+        self.ledger.hold(now, outbox, &self.engine);
+    }
+
+    /// Gives the store what was decided; tells and performs what is durable already.
+    async fn commit(&mut self) {
+        self.ledger.write(&self.engine);
+        self.release().await;
+    }
+
+    async fn stored(&mut self, heard: Heard) {
+        self.dirty |= self.ledger.take(heard);
+        self.release().await;
+    }
+
+    /// Tells and performs everything durable, and what follows from it at once.
+    async fn release(&mut self) {
+        loop {
+            while let Some(batch) = self.ledger.release() {
+                for event in batch.events {
+                    self.tell(event).await;
+                }
+                for effect in batch.effects {
+                    self.perform(effect, batch.now);
+                }
+            }
+            if self.at_once.is_empty() {
+                return;
+            }
+            while let Some(completion) = self.at_once.pop_front() {
+                self.completion(completion);
+            }
+            self.ledger.write(&self.engine);
+        }
     }
 
     /// Subscribers get every event, in order; the log gets those that say something to people.
@@ -265,15 +398,18 @@ impl Driver {
 
     fn perform(&mut self, effect: Effect, now: Micros) {
         match effect {
-            Effect::Start(order) if self.store_error.is_none() => self.start(&order, now),
-            Effect::Start(order) => self.end_at_once((order.run, order.step, order.attempt)),
+            Effect::Start(order) => self.start(&order, now),
             Effect::Stop { run, step, attempt, at_once } => match self.active.get(&(run, step, attempt)) {
                 Some(Active::Timed) => self.end_at_once((run, step, attempt)),
                 Some(Active::Process(stop)) => stop.stop(at_once),
                 None => {}
             },
             Effect::SetTimer { at, timer } => self.set_due(at, Due::Timer(timer)),
-            Effect::Finished { run } => tracing::info!(run = run.0, "the run has ended"),
+            Effect::Finished { run } => {
+                tracing::info!(run = run.0, "the run has ended");
+                let is_real = self.is_real();
+                self.ledger.ended(run, &self.engine, is_real);
+            }
         }
     }
 
@@ -304,36 +440,75 @@ impl Driver {
         self.due.insert((at, self.order), due);
     }
 
+    /// Shows the state of things, unless the store is about to acknowledge what it would show.
     fn publish(&mut self) {
         if !self.dirty {
+            return;
+        }
+        if let Some(since) = self.ledger.unacknowledged_since()
+            && super::clock::now() < since + DURABLE_WAIT
+        {
+            self.publish_after = since + DURABLE_WAIT;
             return;
         }
         self.dirty = false;
         let began = super::clock::now();
         let mut view = self.engine.view(self.clock.now(), self.look_at);
-        view.clock_rate = if matches!(self.clock, Clock::Virtual(_)) { 0.0 } else { 1.0 };
+        view.clock_rate = if self.is_real() { 1.0 } else { 0.0 };
+        view.store = self.ledger.view();
         self.inbox.view.send_replace(Arc::new(view));
         let done = super::clock::now();
         self.publish_after = done + PUBLISH_EVERY.max((done - began) * PUBLISH_SHARE);
     }
 
-    /// Ends what runs without grace, waits until all of it is proved gone, and closes the pool.
+    /// Ends what runs without grace, waits until all of it is proved gone and durable, and closes pool and store.
     async fn shut_down(&mut self) {
+        if self.ledger.trouble().is_some() {
+            self.ledger.retry();
+            self.settle_store().await;
+        }
         let runs = self.engine.view(self.clock.now(), None).runs;
-        for run in runs.iter().filter(|run| run.started.is_some()) {
+        for run in runs.iter().filter(|run| run.started.is_some() && !run.state.ended()) {
+            let end = match self.ledger.saving_of(run.id) {
+                Saving::Nothing => Command::Cancel { run: run.id, cause: EndCause::Quit },
+                Saving::Normal | Saving::Full => Command::Park { run: run.id },
+            };
             // Twice: the second one hurries.
             for _ in 0..2 {
-                let cancel = Command::Cancel { run: run.id, cause: EndCause::Quit };
-                let _ = self.handle(&Input::Command(cancel)).await;
+                let _ = self.decide(&Input::Command(end));
+            }
+        }
+        self.commit().await;
+        self.settle_store().await;
+        if self.ledger.trouble().is_some() {
+            // What cannot be recorded is ended all the same; the next one to open the run finds it unfinished.
+            for active in self.active.values() {
+                if let Active::Process(stop) = active {
+                    stop.stop(true);
+                }
             }
         }
         while self.active.values().any(|active| matches!(active, Active::Process(_))) {
             let Some(completion) = self.ended.recv().await else { break };
-            self.completion(completion).await;
+            self.completion(completion);
+            self.commit().await;
+            self.settle_store().await;
         }
         self.pool.shutdown().await;
+        for run in runs {
+            self.ledger.left(run.id, &self.engine);
+        }
         self.dirty = true;
         self.publish();
+        self.ledger.close();
+    }
+
+    /// Waits until everything decided is durable, or cannot be.
+    async fn settle_store(&mut self) {
+        while self.ledger.trouble().is_none() && !self.ledger.is_settled() {
+            let heard = self.ledger.heard().await;
+            self.stored(heard).await;
+        }
     }
 }
 
@@ -383,10 +558,11 @@ mod tests {
     use crate::model::state::RunStatus;
     use crate::model::step::{Need, NeedOn, Step, Work};
     use crate::model::time::Micros;
-    use crate::model::view::RunSummary;
+    use crate::model::view::{RunSummary, Saving};
     use crate::model::workflow::Workflow;
     use crate::runtime::clock::ClockKind;
-    use crate::runtime::handle::RunOrder;
+    use crate::runtime::handle::{Origin, RunOrder};
+    use crate::runtime::store::disk::{Store, SyncMode};
     use crate::runtime::{Config, start};
 
     use std::path::PathBuf;
@@ -404,11 +580,17 @@ mod tests {
     }
 
     fn run(clock: ClockKind, speed: f64) -> (Box<RunSummary>, Vec<String>) {
-        let runtime = start(Config { clock, speed, program: PathBuf::from("upbeat") }).unwrap();
+        run_in(clock, speed, None)
+    }
+
+    fn run_in(clock: ClockKind, speed: f64, store: Option<Store>) -> (Box<RunSummary>, Vec<String>) {
+        let store = store.map(|store| (store, SyncMode::Normal));
+        let runtime = start(Config { clock, speed, program: PathBuf::from("upbeat"), store }).unwrap();
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio.block_on(async {
             let handle = runtime.handle().clone();
-            let order = RunOrder { workflow: Arc::new(chain()), name: "r".into(), seed: 7 };
+            let origin = Some(Origin::default());
+            let order = RunOrder { workflow: Arc::new(chain()), name: "r".into(), seed: 7, origin, reuse: None };
             let run = handle.load(order).await.unwrap();
             handle.command(Command::Start { run }).await.unwrap();
             let mut events = handle.subscribe().await.unwrap();
@@ -430,6 +612,20 @@ mod tests {
         assert_eq!((summary.status, summary.elapsed), (RunStatus::Succeeded, Micros::from_secs(6)));
         assert_eq!(events, run(ClockKind::Virtual, 1.0).1);
         assert_eq!(events.first().map(String::as_str), Some("1 0 run_started"), "a late reader gets the whole journal");
+    }
+
+    #[test]
+    fn a_store_changes_nothing_but_that_everything_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        let (summary, events) = run_in(ClockKind::Virtual, 1.0, Some(store.clone()));
+        assert_eq!((summary.saving, summary.elapsed), (Saving::Normal, Micros::from_secs(6)));
+        assert_eq!(events, run(ClockKind::Virtual, 1.0).1);
+        let saved = store.read("r").unwrap();
+        let journal: Vec<_> =
+            saved.events.iter().map(|event| format!("{} {} {}", event.seq, event.at.0, event.kind.name())).collect();
+        assert_eq!(journal, events);
+        assert_eq!((saved.header.seed, saved.brief.succeeded, store.is_live("r")), (7, 2, false));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::model::command::{Command, Rejection};
 use crate::model::event::Event;
 use crate::model::id::{Name, RunId, StepId};
 use crate::model::view::{EngineView, RunSummary};
-use crate::model::workflow::Workflow;
+use crate::model::workflow::{FileStamp, Workflow};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -24,13 +25,43 @@ pub struct RunOrder {
     pub name: Name,
     /// The seed of its draws.
     pub seed: u64,
+    /// What it was read from, to be saved with it. Where there is no store, or it is `None`, the run is not saved.
+    pub origin: Option<Origin>,
+    /// Outputs of an earlier run that stand for the steps' own, and that run.
+    pub reuse: Option<(Name, Vec<(StepId, Arc<Value>)>)>,
+}
+
+/// What a workflow was read from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The files, as they were.
+    pub files: Vec<FileStamp>,
+    /// The options it was read with; whoever reads it again understands it.
+    pub recipe: Value,
+}
+
+/// A saved run to be opened again. Nothing of it starts before a command says so.
+#[derive(Clone, Debug)]
+pub struct RestoreOrder {
+    /// The run's name.
+    pub name: Name,
+    /// Where its journal has to end: refused if it has moved on since.
+    pub seq: Option<u64>,
+    /// The definition it is to go on under, if its file has changed.
+    pub definition: Option<(Arc<Workflow>, Vec<FileStamp>)>,
+    /// Whether a person is there to be asked about attempts whose outcome is unknown.
+    pub ask: bool,
 }
 
 /// What a [`Handle`] asks of the driver.
 #[derive(Debug)]
 pub enum Request {
     /// Load a run; it waits for [`Command::Start`].
-    Load(RunOrder, oneshot::Sender<Result<RunId, Rejection>>),
+    Load(Box<RunOrder>, oneshot::Sender<Result<RunId, Rejection>>),
+    /// Save a loaded run that has not been started, so that it can be started later.
+    Save(RunId, oneshot::Sender<Result<(), Rejection>>),
+    /// Open a saved run.
+    Restore(Box<RestoreOrder>, oneshot::Sender<Result<RunId, Rejection>>),
     /// A command, and where the answer goes.
     Command(Command, oneshot::Sender<Result<(), Rejection>>),
     /// Keep `EngineView::detail` filled for this step.
@@ -83,7 +114,27 @@ impl Handle {
     /// The reason, if the engine cannot take it.
     pub async fn load(&self, order: RunOrder) -> Result<RunId, Rejection> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Load(order, reply)).await.map_err(|_| gone())?;
+        self.requests.send(Request::Load(Box::new(order), reply)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Saves a loaded run as it is, without starting it.
+    ///
+    /// # Errors
+    /// The reason, if it cannot be saved.
+    pub async fn save(&self, run: RunId) -> Result<(), Rejection> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Save(run, reply)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Opens a saved run: what was under way when it was left is settled, and nothing starts.
+    ///
+    /// # Errors
+    /// The reason, if it cannot be opened.
+    pub async fn restore(&self, order: RestoreOrder) -> Result<RunId, Rejection> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Restore(Box::new(order), reply)).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 

@@ -41,7 +41,8 @@ impl Held {
 
     /// The next batch that may be released when everything up to `durable` is acknowledged.
     pub fn release(&mut self, durable: u64) -> Option<Batch> {
-        let batch = self.queue.pop_front_if(|batch| batch.ticket <= durable)?;
+        self.queue.front().filter(|batch| batch.ticket <= durable)?;
+        let batch = self.queue.pop_front()?;
         self.events -= batch.events.len();
         Some(batch)
     }

@@ -7,13 +7,16 @@ mod driver;
 pub mod environment;
 pub mod handle;
 pub mod held;
+mod ledger;
 pub mod logs;
 pub mod reaper;
 pub mod store;
 
 use clock::ClockKind;
 use handle::Handle;
+use ledger::Ledger;
 use std::path::PathBuf;
+use store::disk::{Store, SyncMode};
 use std::thread::JoinHandle;
 
 /// How the engine is to run.
@@ -25,6 +28,8 @@ pub struct Config {
     pub speed: f64,
     /// The program that serves as reaper of processes: this one.
     pub program: PathBuf,
+    /// Where runs are saved, and how safely; `None`: they are not.
+    pub store: Option<(Store, SyncMode)>,
 }
 
 /// An engine at work on a thread of its own.
@@ -56,11 +61,14 @@ impl Runtime {
 pub fn start(config: Config) -> std::io::Result<Runtime> {
     let (handle, inbox) = handle::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let Config { clock, speed, program } = config;
+    let Config { clock, speed, program, store } = config;
+    let ledger = match store {
+        Some((store, sync)) => Ledger::saved_in(store, sync, inbox.logs.clone())?,
+        None => Ledger::unsaved(),
+    };
     let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
         runtime.block_on(async move {
-            let store = store::Store::Memory(store::MemoryStore::default());
-            driver::Driver::new(clock, speed, store, inbox, reaper::Pool::new(program)).run().await;
+            driver::Driver::new(clock, speed, ledger, inbox, reaper::Pool::new(program)).run().await;
         });
     })?;
     Ok(Runtime { handle, thread })

@@ -1,0 +1,173 @@
+//! A run in a few numbers, kept beside its journal so that a list of runs need not read journals. Pure.
+
+use crate::model::event::EventKind;
+use crate::model::id::StepId;
+use crate::model::state::{RunState, RunStatus};
+use crate::model::time::Micros;
+use serde::{Deserialize, Serialize};
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Succeeded,
+    Failed,
+    Skipped,
+    Cancelled,
+}
+
+/// Where a run stands, as its events tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// The run's state.
+    pub state: RunState,
+    /// The word of its result, once it has ended.
+    pub status: Option<RunStatus>,
+    /// Steps of the workflow.
+    pub total: u32,
+    /// Steps that succeeded.
+    pub succeeded: u32,
+    /// Steps that failed for good.
+    pub failed: u32,
+    /// Steps that were skipped.
+    pub skipped: u32,
+    /// Steps that were cancelled.
+    pub cancelled: u32,
+    /// Attempts that were begun.
+    pub attempts: u32,
+    /// When the run was started, by the engine's clock.
+    pub started_at: Option<Micros>,
+    /// When its last event happened.
+    pub last_at: Micros,
+    /// How each step ended, so that a reopened one can be counted back. Not stored: it is as large as the workflow, and
+    /// every commit stores the brief. `None` after loading; see [`Brief::remembers`].
+    #[serde(skip)]
+    ended: Option<Vec<Option<Ended>>>,
+}
+
+impl Brief {
+    /// A run of `total` steps before its first event.
+    #[must_use]
+    pub fn new(total: u32) -> Self {
+        Self {
+            state: RunState::Pending,
+            status: None,
+            total,
+            succeeded: 0,
+            failed: 0,
+            skipped: 0,
+            cancelled: 0,
+            attempts: 0,
+            started_at: None,
+            last_at: Micros::ZERO,
+            ended: Some(Vec::new()),
+        }
+    }
+
+    /// Whether it has followed the run from its first event, and so can count back a step that is reopened. A brief that
+    /// was loaded cannot; it has to be folded anew before such an event is applied.
+    #[must_use]
+    pub const fn remembers(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Whether the numbers agree; what only one of them remembers is left aside.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        Self { ended: None, ..self.clone() } == Self { ended: None, ..other.clone() }
+    }
+
+    /// Takes in an event that happened at `at`.
+    pub fn apply(&mut self, event: &EventKind, at: Micros) {
+        self.last_at = at;
+        match event {
+            EventKind::RunStarted { .. } => {
+                self.state = RunState::Running;
+                self.started_at = Some(at);
+            }
+            EventKind::RunPausing { .. } => self.state = RunState::Pausing,
+            EventKind::RunPaused => self.state = RunState::Paused,
+            EventKind::RunResumed => self.state = RunState::Running,
+            EventKind::RunStopping => self.state = RunState::Stopping,
+            EventKind::RunCancelling { .. } => self.state = RunState::Cancelling,
+            EventKind::RunFinished { state, status, .. } => {
+                self.state = *state;
+                self.status = Some(*status);
+            }
+            EventKind::RunReopened => {
+                self.state = RunState::Running;
+                self.status = None;
+            }
+            EventKind::StepSucceeded { step, .. } => self.end(*step, Ended::Succeeded),
+            EventKind::StepFailed { step, .. } => self.end(*step, Ended::Failed),
+            EventKind::StepSkipped { step, .. } => self.end(*step, Ended::Skipped),
+            EventKind::StepCancelled { step, .. } => self.end(*step, Ended::Cancelled),
+            EventKind::StepReopened { step } => self.reopen(*step),
+            EventKind::AttemptStarted { .. } => self.attempts = self.attempts.saturating_add(1),
+            _ => {}
+        }
+    }
+
+    fn counter(&mut self, how: Ended) -> &mut u32 {
+        match how {
+            Ended::Succeeded => &mut self.succeeded,
+            Ended::Failed => &mut self.failed,
+            Ended::Skipped => &mut self.skipped,
+            Ended::Cancelled => &mut self.cancelled,
+        }
+    }
+
+    fn end(&mut self, step: StepId, how: Ended) {
+        self.reopen(step);
+        *self.counter(how) += 1;
+        if let Some(ended) = &mut self.ended {
+            // Bounded by the steps of the workflow, except where a journal names a step that does not exist.
+            let most = usize::try_from(self.total).unwrap_or(usize::MAX);
+            if step.index() < most && ended.len() <= step.index() {
+                ended.resize(step.index() + 1, None);
+            }
+            if let Some(slot) = ended.get_mut(step.index()) {
+                *slot = Some(how);
+            }
+        }
+    }
+
+    fn reopen(&mut self, step: StepId) {
+        let before = self.ended.as_mut().and_then(|ended| ended.get_mut(step.index())).and_then(Option::take);
+        if let Some(how) = before {
+            let counter = self.counter(how);
+            *counter = counter.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::completion::{Failure, FailureClass};
+
+    #[test]
+    fn a_reopened_step_is_counted_once_however_often_it_ends() {
+        let mut brief = Brief::new(2);
+        let step = StepId(1);
+        let failure = Failure::new(FailureClass::Crash, "");
+        brief.apply(&EventKind::RunStarted { seed: 1 }, Micros(1));
+        brief.apply(&EventKind::StepFailed { step, failure }, Micros(2));
+        assert_eq!((brief.failed, brief.succeeded), (1, 0));
+        brief.apply(&EventKind::StepReopened { step }, Micros(3));
+        assert_eq!((brief.failed, brief.succeeded), (0, 0));
+        brief.apply(&EventKind::StepSucceeded { step, output: Default::default(), fallback: None, reused: None }, Micros(4));
+        assert_eq!((brief.failed, brief.succeeded, brief.last_at), (0, 1, Micros(4)));
+    }
+
+    #[test]
+    fn a_loaded_brief_has_the_same_numbers_and_knows_that_it_forgot() {
+        let mut brief = Brief::new(1);
+        brief.apply(
+            &EventKind::StepSucceeded { step: StepId(0), output: Default::default(), fallback: None, reused: None },
+            Micros(7),
+        );
+        let text = serde_json::to_string(&brief).unwrap();
+        let loaded: Brief = serde_json::from_str(&text).unwrap();
+        assert!(brief.agrees_with(&loaded) && brief.remembers() && !loaded.remembers());
+    }
+}
