@@ -253,7 +253,8 @@ impl Driver {
             let clock = if self.is_real() { "real" } else { "virtual" };
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let (clock, speed, began_unix_ms) = (clock.to_owned(), self.speed, 0);
-            let header = Header { run: name, workflow, seed, began_unix_ms, files, recipe, clock, speed, from, version };
+            let header =
+                Header { run: name, workflow, seed, began_unix_ms, files, recipe, clock, speed, from, version };
             self.ledger.announce(run, header);
         }
         self.dirty = true;

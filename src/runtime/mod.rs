@@ -16,8 +16,8 @@ use clock::ClockKind;
 use handle::Handle;
 use ledger::Ledger;
 use std::path::PathBuf;
-use store::disk::{Store, SyncMode};
 use std::thread::JoinHandle;
+use store::disk::{Store, SyncMode};
 
 /// How the engine is to run.
 #[derive(Clone, Debug)]

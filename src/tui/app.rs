@@ -10,9 +10,9 @@ use super::texts::Texts;
 use crate::model::command::Command;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::safe::Safe;
-use crate::model::state::{EndCause, StepState};
+use crate::model::state::{EndCause, RunState, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{EngineView, RunView};
+use crate::model::view::{EngineView, RunView, Saving};
 use crate::report::graph::{Area, Direction};
 use crate::report::look::Role;
 use ratatui::layout::Rect;
@@ -198,7 +198,7 @@ impl App {
     fn drop_moot_question(&mut self, view: &EngineView, run: &RunView) {
         let Some(Overlay::Ask(question)) = &self.overlay else { return };
         let moot = match question.yes {
-            Answer::Quit => view.runs.iter().all(|run| run.state.ended()),
+            Answer::Quit => under_way(view).next().is_none(),
             Answer::Command(Command::CancelStep { step, .. }) => {
                 run.steps.get(step.index()).is_none_or(|step| step.state.ended())
             }
@@ -324,6 +324,16 @@ pub(crate) const fn padded(area: Rect) -> Rect {
 fn keep_in_view(top: &mut usize, row: usize, count: usize, rows: usize) {
     let rows = rows.max(1);
     *top = (*top).clamp(row.saturating_sub(rows - 1), row).min(count.saturating_sub(rows));
+}
+
+/// Runs that have to be ended, or saved and left, before upbeat may end.
+pub(crate) fn under_way(view: &EngineView) -> impl Iterator<Item = &RunView> {
+    let saved = view.store.saving != Saving::Nothing;
+    view.runs.iter().filter(move |run| match run.state {
+        RunState::Pending => false,
+        RunState::Paused => !saved || run.counts.active() > 0,
+        state => !state.ended(),
+    })
 }
 
 #[cfg(test)]

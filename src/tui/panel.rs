@@ -1,7 +1,7 @@
 //! The panel's loop: wait for a key, a view, a line, a signal, an answer or a deadline; take in all there is; draw if it
 //! is time. The loop owns what touches the world; what is decided is decided in `update`.
 
-use super::app::App;
+use super::app::{App, under_way};
 use super::caps::Capabilities;
 use super::frame::{Pacer, moves};
 use super::graph::plan::{Drawing, Wish, draw as draw_graph};
@@ -10,7 +10,7 @@ use super::mouse::mouse;
 use super::request::Request;
 use super::search::paste;
 use super::signals::{Asked, Signals, stop_here};
-use super::steer::end;
+use super::steer::{end, parting};
 use super::terminal::{Terminal, is_gone, restore};
 use super::theme::Theme;
 use super::update::press;
@@ -18,9 +18,9 @@ use super::view::{self, Cx};
 use crate::model::command::{Command, Rejection};
 use crate::model::id::{RunId, StepId};
 use crate::model::safe::Safe;
-use crate::model::state::{EndCause, RunState, StepState};
+use crate::model::state::{EndCause, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{EngineView, RunSummary, RunView};
+use crate::model::view::{EngineView, RunSummary};
 use crate::report::look::Role;
 use crate::runtime::clock::{Clock, ClockKind, later};
 use crate::runtime::handle::Handle;
@@ -399,20 +399,17 @@ impl Panel {
         Ok(())
     }
 
-    fn under_way(&self) -> impl Iterator<Item = &RunView> {
-        self.view.runs.iter().filter(|run| !run.state.ended() && run.state != RunState::Pending)
-    }
-
     /// Tells every run under way to end; the panel leaves when they have.
     fn end(&mut self, cause: EndCause, forced: bool) {
-        let runs: Vec<RunId> = self.under_way().map(|run| run.id).collect();
+        let runs: Vec<RunId> = under_way(&self.view).map(|run| run.id).collect();
+        let parting: Vec<Command> = runs.iter().map(|run| parting(&self.view, *run, cause)).collect();
         self.leaving.get_or_insert(PanelEnd { cause, interrupted: !runs.is_empty() });
         if forced && self.forced_at.is_none() {
             self.forced_at = Some(self.clock.now());
             // The first one may not have been sent yet: "at once" is what a second one means.
-            runs.iter().for_each(|run| self.command(Command::Cancel { run: *run, cause }));
+            parting.iter().for_each(|command| self.command(*command));
         }
-        runs.iter().for_each(|run| self.command(Command::Cancel { run: *run, cause }));
+        parting.iter().for_each(|command| self.command(*command));
     }
 
     /// What follows from the state after everything was taken in.
@@ -420,7 +417,9 @@ impl Panel {
         let now = self.clock.now();
         if self.app.ending.is_some() {
             let overdue = self.forced_at.is_some_and(|at| at + FORCED_WAIT <= now);
-            self.done |= overdue || self.under_way().next().is_none();
+            // Where nothing can be recorded, nothing more is waited for here: the runtime ends what runs.
+            let stuck = self.view.store.trouble.is_some();
+            self.done |= overdue || stuck || under_way(&self.view).next().is_none();
         }
         self.look(now);
         let run = self.app.run_in(&self.view).map(|run| (run.id, run.seq, run.state.ended()));

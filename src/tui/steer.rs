@@ -1,15 +1,15 @@
 //! Steering: which command a key means for the run, the selected step or an agent. What the engine may refuse is left to
 //! the engine; here only what cannot even be asked is answered, with the reason and the way out.
 
-use super::app::{Answer, App, Ending, Overlay, Question};
+use super::app::{Answer, App, Ending, Overlay, Question, under_way};
 use super::arrange::Pane;
 use super::request::Request;
 use crate::model::action::Action;
 use crate::model::command::Command;
 use crate::model::defaults::{PRIORITY_MAX, PRIORITY_STEP};
-use crate::model::id::{AgentId, StepId};
+use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::state::{EndCause, RunState, StepState, WaitReason};
-use crate::model::view::{EngineView, RunView};
+use crate::model::view::{EngineView, RunView, Saving};
 use crate::report::format::plural;
 use crate::report::look::Role;
 
@@ -21,6 +21,8 @@ pub(crate) fn steer(app: &mut App, view: &EngineView, action: Action) -> Vec<Req
     let Some(run) = app.run_in(view) else { return Vec::new() };
     let id = run.id;
     let command = match (action, run.state) {
+        // Going on after the store took nothing is the same key as going on after a pause.
+        (Action::PauseOrResume, _) if view.store.trouble.is_some() => Command::Resume { run: id },
         (Action::Start, _) => Command::Start { run: id },
         (Action::PauseOrResume, RunState::Paused | RunState::Pausing) | (Action::Resume, _) => {
             Command::Resume { run: id }
@@ -129,8 +131,12 @@ pub(crate) fn agent_command(app: &mut App, view: &EngineView, action: Action) ->
     }
 }
 
-fn under_way(view: &EngineView) -> impl Iterator<Item = &RunView> {
-    view.runs.iter().filter(|run| !run.state.ended() && run.state != RunState::Pending)
+/// How a run is ended when upbeat is to end.
+pub(crate) const fn parting(view: &EngineView, run: RunId, cause: EndCause) -> Command {
+    match view.store.saving {
+        Saving::Nothing => Command::Cancel { run, cause },
+        Saving::Normal | Saving::Full => Command::Park { run },
+    }
 }
 
 /// Leaves; asks first where a run is under way.
@@ -141,14 +147,33 @@ pub(crate) fn quit(app: &mut App, view: &EngineView) -> Vec<Request> {
         app.toast(Role::Waiting, "ending already; press Ctrl-C to end everything at once");
         return Vec::new();
     }
-    let active = run.counts.active();
-    let doing = match active {
-        0 => "the run is under way".to_owned(),
-        n => format!("the run is under way: {} at work", plural(u64::from(n), "step")),
+    let working = plural(u64::from(run.counts.active()), "step");
+    let lines = if view.store.saving == Saving::Nothing {
+        let doing = format!("the run is under way: {working} at work");
+        vec!["end the run and quit?".to_owned(), doing, "nothing of it is saved".to_owned()]
+    } else {
+        let doing = match run.counts.active() {
+            0 => "nothing is at work just now".to_owned(),
+            _ => format!("{working} at work: ended now, done again when the run goes on"),
+        };
+        vec![
+            "leave the run and quit?".to_owned(),
+            doing,
+            safety(view.store.saving).to_owned(),
+            format!("upbeat resume {} goes on with it", app.texts.run.as_str()),
+        ]
     };
-    let lines = vec!["end the run and quit?".to_owned(), doing, "nothing of it is saved".to_owned()];
     app.overlay = Some(Overlay::Ask(Question { lines, yes: Answer::Quit }));
     Vec::new()
+}
+
+/// What a store of this kind survives.
+const fn safety(saving: Saving) -> &'static str {
+    match saving {
+        Saving::Nothing => "nothing of it is saved",
+        Saving::Normal => "it is saved: it survives the end of upbeat; a loss of power may take the last moments",
+        Saving::Full => "it is saved: it survives a loss of power",
+    }
 }
 
 /// The same, and pressed again: at once.

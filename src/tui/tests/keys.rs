@@ -6,13 +6,14 @@ use crate::model::action::ACTIONS;
 use crate::model::command::Command;
 use crate::model::id::{AgentId, StepId};
 use crate::model::state::{EndCause, RunState, StepState};
-use crate::model::view::EngineView;
+use crate::model::view::{EngineView, Saving, StoreTrouble, StoreView};
 use crate::tui::app::Overlay;
 use crate::tui::arrange::Pane;
 use crate::tui::caps::Capabilities;
 use crate::tui::mouse::mouse;
 use crate::tui::request::Request;
 use crate::tui::search::paste;
+use crate::tui::steer::parting;
 use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 fn stage(view: EngineView) -> Stage {
@@ -117,6 +118,47 @@ fn q_asks_once_in_a_run_and_leaves_at_once_where_none_is_under_way() {
     let mut by_enter = stage(fixtures::busy());
     assert_eq!(keys(&mut by_enter, &["q", "enter"]), [Request::End { cause: EndCause::Quit, forced: false }]);
     assert!(keys(&mut stage(fixtures::busy()), &["q", "esc"]).is_empty());
+}
+
+#[test]
+fn a_saved_run_is_left_and_says_how_it_goes_on() {
+    let saved = |mut view: EngineView| {
+        view.store.saving = Saving::Normal;
+        view
+    };
+    let mut running = stage(saved(fixtures::busy()));
+    keys(&mut running, &["q"]);
+    let asked = question(&running);
+    assert!(asked.starts_with("leave the run and quit? | 1 step at work: ended now, done again"), "{asked}");
+    assert!(asked.contains("a loss of power may take the last moments") && asked.contains("upbeat resume 7f3a"));
+    assert!(text(&running.draw(200, 60)).contains("run 7f3a (saved)"));
+    assert_eq!(parting(&running.view, RUN, EndCause::Quit), Command::Park { run: RUN });
+    assert_eq!(keys(&mut stage(saved(fixtures::paused())), &["q"]), [Request::Leave], "all of it is saved already");
+}
+
+#[test]
+fn a_store_that_takes_nothing_is_told_with_the_key_that_tries_again() {
+    let mut stage = stage(fixtures::busy());
+    let message = "no room left; make room on that disk".to_owned();
+    stage.view.store = StoreView { saving: Saving::Full, trouble: Some(StoreTrouble { message, waiting: 3 }) };
+    let screen = text(&stage.draw(120, 40));
+    assert!(screen.contains("nothing can be saved: r tries again (3 events wait) · no room left;"), "{screen}");
+    for key in ["r", "p"] {
+        assert_eq!(keys(&mut stage, &[key]), command(Command::Resume { run: RUN }));
+    }
+}
+
+#[test]
+fn an_unknown_outcome_asks_the_person() {
+    let mut view = fixtures::busy();
+    let unknown = view.runs[0].steps.iter().position(|step| step.state == StepState::Running).unwrap();
+    view.runs[0].steps[unknown].state = StepState::Unknown;
+    view.runs[0].counts.remove(StepState::Running);
+    view.runs[0].counts.add(StepState::Unknown);
+    let mut stage = stage(view);
+    let screen = text(&stage.draw(120, 40));
+    assert!(screen.contains("what it did is not known: R does it again, c cancels it"), "{screen}");
+    assert!(screen.contains("? technical_analysis") && screen.contains("2 waiting"), "{screen}");
 }
 
 #[test]

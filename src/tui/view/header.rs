@@ -3,8 +3,9 @@
 use super::cx::Cx;
 use super::pen::{Pen, Piece, width_of};
 use crate::model::id::StepId;
+use crate::model::safe::Safe;
 use crate::model::state::{RunState, StepState, WaitReason};
-use crate::model::view::RunView;
+use crate::model::view::{RunView, Saving, StoreTrouble};
 use crate::report::format::{bar, clock, count, plural, span};
 use crate::report::look::{self, AgentState, Role};
 use crate::report::result::speedup;
@@ -68,7 +69,7 @@ fn segments(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, room: usize, cells: usize
     let mut list = vec![
         Segment { worth: 3, pieces: vec![Piece::new(" upbeat ", pen.part(Part::Brand))] },
         Segment { worth: 6, pieces: vec![Piece::new(name, strong)] },
-        Segment { worth: 1, pieces: vec![Piece::new(format!("run {run_name}"), dim)] },
+        Segment { worth: 1, pieces: vec![Piece::new(format!("run {run_name}"), dim), saved(pen, cx)] },
         Segment { worth: 9, pieces: vec![state(pen, cx, run, look)] },
     ];
     list.push(Segment { worth: 7, pieces: vec![Piece::new(clock(cx.elapsed(run)), text)] });
@@ -89,6 +90,20 @@ fn segments(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, room: usize, cells: usize
         list.push(Segment { worth: 2, pieces });
     }
     list
+}
+
+/// How safe the run is, in a word.
+fn saved(pen: &Pen<'_>, cx: &Cx<'_>) -> Piece {
+    let words = match cx.view.store.saving {
+        Saving::Nothing => "not saved",
+        Saving::Normal => "saved",
+        Saving::Full => "saved, synced",
+    };
+    let style = match cx.view.store.trouble {
+        Some(_) => pen.theme.role(Role::Bad),
+        None => pen.part(Part::Dim),
+    };
+    Piece::new(format!(" ({words})"), style)
 }
 
 fn state(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, look: look::Look) -> Piece {
@@ -121,7 +136,7 @@ fn progress(pen: &Pen<'_>, run: &RunView, room: usize, cells: usize) -> Vec<Piec
 fn figures(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
     let dim = pen.part(Part::Dim);
     let failed = u64::from(run.counts.of(StepState::Failed));
-    let waiting = u64::from(run.counts.of(StepState::Waiting));
+    let waiting = u64::from(run.counts.of(StepState::Waiting) + run.counts.of(StepState::Unknown));
     let busy: usize = cx.view.agents.iter().map(|agent| agent.busy.len()).sum();
     let figure = |n: u64, word: &str, role: Role| {
         Piece::new(format!("{} {word}", count(n)), if n > 0 { pen.theme.role(role) } else { dim })
@@ -147,6 +162,9 @@ pub(crate) fn news(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
 /// What to know or to do now.
 pub(crate) fn said(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
     let (dim, text, key) = (pen.part(Part::Dim), pen.part(Part::Text), pen.part(Part::Key));
+    if let Some(trouble) = &cx.view.store.trouble {
+        return store_trouble(pen, trouble);
+    }
     let plain = |words: String| vec![Piece::new(words, text)];
     let dots = super::dots(pen.theme.ascii);
     if cx.app.ending.is_some() && !run.state.ended() {
@@ -178,6 +196,18 @@ pub(crate) fn said(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
     }
 }
 
+/// Nothing can be recorded: what is wrong comes last, because it may be long.
+fn store_trouble(pen: &Pen<'_>, trouble: &StoreTrouble) -> Vec<Piece> {
+    let text = pen.part(Part::Text);
+    let waiting = plural(trouble.waiting, "event");
+    vec![
+        Piece::new("nothing new starts, nothing can be saved: ", pen.theme.role(Role::Bad)),
+        Piece::new("r", pen.part(Part::Key)),
+        Piece::new(format!(" tries again ({waiting} wait){}", pen.dot()), text),
+        Piece::new(Safe::line(&trouble.message).into_string(), pen.theme.role(Role::Bad)),
+    ]
+}
+
 fn active(run: &RunView) -> Vec<StepId> {
     let at_work = |step: &StepId| run.steps.get(step.index()).is_some_and(|step| step.state.active());
     run.shape.order.iter().copied().filter(at_work).collect()
@@ -185,9 +215,23 @@ fn active(run: &RunView) -> Vec<StepId> {
 
 /// Nothing is wrong: what the workflow is about. Something waits for a person: that.
 fn running(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
-    let stuck = run.counts.active() == 0 && run.counts.of(StepState::Waiting) > 0;
-    let waits = |step: &StepId| run.steps.get(step.index()).is_some_and(|step| step.state == StepState::Waiting);
-    if stuck && let Some(step) = run.shape.order.iter().copied().find(waits) {
+    let in_state = |state: StepState| {
+        let found = |step: &StepId| run.steps.get(step.index()).is_some_and(|step| step.state == state);
+        run.shape.order.iter().copied().find(found)
+    };
+    if let Some(step) = in_state(StepState::Unknown) {
+        let words = format!("{} ran when upbeat ended, what it did is not known: ", cx.app.texts.step(step));
+        let (text, key) = (pen.part(Part::Text), pen.part(Part::Key));
+        return vec![
+            Piece::new(words, pen.theme.role(Role::Bad)),
+            Piece::new("R", key),
+            Piece::new(" does it again, ", text),
+            Piece::new("c", key),
+            Piece::new(" cancels it", text),
+        ];
+    }
+    let stuck = run.counts.active() == 0;
+    if stuck && let Some(step) = in_state(StepState::Waiting) {
         let words = format!("{} waits: {}", cx.app.texts.step(step), cx.reason(run, step));
         let mut pieces = vec![Piece::new(words, pen.theme.role(Role::Waiting))];
         let wait = run.steps.get(step.index()).and_then(|step| step.wait.as_ref());

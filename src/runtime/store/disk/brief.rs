@@ -155,7 +155,10 @@ mod tests {
         assert_eq!((brief.failed, brief.succeeded), (1, 0));
         brief.apply(&EventKind::StepReopened { step }, Micros(3));
         assert_eq!((brief.failed, brief.succeeded), (0, 0));
-        brief.apply(&EventKind::StepSucceeded { step, output: Default::default(), fallback: None, reused: None }, Micros(4));
+        brief.apply(
+            &EventKind::StepSucceeded { step, output: Default::default(), fallback: None, reused: None },
+            Micros(4),
+        );
         assert_eq!((brief.failed, brief.succeeded, brief.last_at), (0, 1, Micros(4)));
     }
 

@@ -222,7 +222,12 @@ fn part(kind: &EventKind) -> Option<(EventKind, &Arc<Value>)> {
             Some((EventKind::StepReady { step: *step, input: None, missing: missing.clone() }, input))
         }
         EventKind::StepSucceeded { step, output, fallback, reused } => {
-            let small = EventKind::StepSucceeded { step: *step, output: Arc::new(Value::Null), fallback: *fallback, reused: reused.clone() };
+            let small = EventKind::StepSucceeded {
+                step: *step,
+                output: Arc::new(Value::Null),
+                fallback: *fallback,
+                reused: reused.clone(),
+            };
             Some((small, output))
         }
         _ => None,
