@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 /// Applies one event.
 pub(crate) fn evolve(world: &mut World, event: &Event) {
-    if let EventKind::WorkflowChanged { workflow, .. } = &event.kind {
-        redefine::redefine(world, event.run, workflow);
+    if let EventKind::WorkflowChanged { workflow, moved, .. } = &event.kind {
+        redefine::redefine(world, event.run, workflow, moved);
     }
     evolve_registry(world, event);
     let run = world.run_mut(event.run);

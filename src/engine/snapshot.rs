@@ -115,7 +115,8 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
         return Err("it does not fit its own workflow".to_owned());
     }
     if snapshot.workflow != world.run(id).workflow {
-        super::redefine::redefine(world, id, &snapshot.workflow);
+        // Nothing has happened in it yet, so nothing is carried over.
+        super::redefine::redefine(world, id, &snapshot.workflow, &[]);
     }
     let run = world.run_mut(id);
     (run.seq, run.state, run.status, run.cause) = (snapshot.seq, snapshot.state, snapshot.status, snapshot.cause);

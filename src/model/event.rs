@@ -80,6 +80,8 @@ pub enum EventKind {
         workflow: Arc<Workflow>,
         /// The files it was read from.
         files: Vec<FileStamp>,
+        /// Where each step of the old definition is in the new one.
+        moved: Vec<Option<StepId>>,
     },
     /// A stop was asked for; running attempts end first.
     RunStopping,

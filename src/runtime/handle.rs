@@ -28,8 +28,11 @@ pub struct RunOrder {
     /// What it was read from, to be saved with it. Where there is no store, or it is `None`, the run is not saved.
     pub origin: Option<Origin>,
     /// Outputs of an earlier run that stand for the steps' own, and that run.
-    pub reuse: Option<(Name, Vec<(StepId, Arc<Value>)>)>,
+    pub reuse: Option<(Name, Outputs)>,
 }
+
+/// What steps returned.
+pub type Outputs = Vec<(StepId, Arc<Value>)>;
 
 /// What a workflow was read from.
 #[derive(Clone, Debug, Default)]

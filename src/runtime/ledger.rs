@@ -7,8 +7,8 @@
 use super::clock::{now, unix_ms};
 use super::handle::RestoreOrder;
 use super::held::{Batch, Held};
-use super::logs::LogStore;
-use super::store::disk::{Ack, Header, Journal, Store, StoreError, SyncMode, Writer};
+use super::logs::{Body, LogStore, Spill};
+use super::store::disk::{Ack, Header, Journal, LINES_BYTES_MAX, Printed, Store, StoreError, SyncMode, Writer};
 use crate::engine::{Engine, Outbox};
 use crate::model::command::Rejection;
 use crate::model::event::Event;
@@ -293,6 +293,7 @@ impl Ledger {
     /// Writes what waits and closes the store.
     pub(super) fn close(&mut self) {
         if let Some(disk) = self.disk.take() {
+            disk.lines.end_spills();
             if let Err(error) = disk.writer.close() {
                 tracing::error!(%error, "the store could not be closed");
             }
@@ -307,7 +308,7 @@ impl Disk {
     fn take_up(&mut self, run: RunId, name: &str, journal: Journal) {
         self.writer.open(run, journal);
         self.saved.insert(run, 0);
-        let _ = name;
+        self.lines.spill(run, spill(self.store.clone(), name.to_owned()));
     }
 
     fn snapshot_if_due(&mut self, run: RunId, last: u64, engine: &Engine) {
@@ -326,6 +327,22 @@ impl Disk {
         }
         self.saved.insert(run, seq);
     }
+}
+
+/// Saves what agents print. Most runs print nothing: the file is made with the first line.
+fn spill(store: Store, run: String) -> Spill {
+    let mut opened = None;
+    Box::new(move |line| {
+        let Body::Text(stream, text) = &line.body else { return };
+        let lines = opened.get_or_insert_with(|| {
+            let lines = store.write_lines(&run, LINES_BYTES_MAX);
+            lines.inspect_err(|error| tracing::warn!(%error, "what agents print is not saved")).ok()
+        });
+        if let Some(lines) = lines {
+            let (at, step, attempt, agent) = (line.at, line.step, line.attempt, line.agent);
+            lines.push(Printed { at, step, attempt, agent, stream: *stream, text: text.clone() });
+        }
+    })
 }
 
 const fn saving(sync: SyncMode) -> Saving {

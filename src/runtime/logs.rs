@@ -3,10 +3,10 @@
 //! upbeat's diagnostics about itself go another way (`tracing`, shown by tui-logger). A line is foreign text: it is kept
 //! as it came and sanitised by whoever shows it.
 
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::time::Micros;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -63,22 +63,78 @@ struct Ring {
     next: u64,
 }
 
+/// Takes a line of text for good. Never waits.
+pub type Spill = Box<dyn FnMut(&LogLine) + Send>;
+
+/// Where the lines of runs go for good.
+#[derive(Default)]
+struct Spills(BTreeMap<RunId, Spill>);
+
+impl std::fmt::Debug for Spills {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 /// The store. Shared by the driver, which writes, and screens, which read.
 #[derive(Debug)]
 pub struct LogStore {
     ring: Mutex<Ring>,
     grown: watch::Sender<u64>,
+    spills: Mutex<Spills>,
 }
 
 impl Default for LogStore {
     fn default() -> Self {
-        Self { ring: Mutex::default(), grown: watch::Sender::new(0) }
+        Self { ring: Mutex::default(), grown: watch::Sender::new(0), spills: Mutex::default() }
     }
 }
 
 impl LogStore {
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spills(&self) -> MutexGuard<'_, Spills> {
+        self.spills.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands every line of text of a run over as well, as it came. Events stand in the run's journal anyway.
+    pub fn spill(&self, run: RunId, to: Spill) {
+        self.spills().0.insert(run, to);
+    }
+
+    /// Hands nothing over any more; what was handed over is finished when this returns.
+    pub fn end_spills(&self) {
+        let ended = std::mem::take(&mut *self.spills());
+        drop(ended);
+    }
+
+    /// Appends an event, and a remark where it says more than its line; not those that a fuller line stands for.
+    pub fn tell(&self, event: &Arc<Event>) {
+        if let EventKind::AttemptEnding { .. } | EventKind::StrategyChosen { .. } = event.kind {
+            return;
+        }
+        let line = |agent, body| LogLine {
+            seq: 0,
+            at: event.at,
+            run: event.run,
+            step: event.kind.step(),
+            attempt: event.kind.attempt(),
+            agent,
+            body,
+        };
+        self.keep(line(event.kind.agent(), Body::Event(event.clone())));
+        let note = match &event.kind {
+            EventKind::StepReady { missing, .. } if !missing.is_empty() => {
+                format!("input left out, because its path leads nowhere: {}", missing.join(", "))
+            }
+            EventKind::DataChanged { missing, .. } if !missing.is_empty() => {
+                format!("the output lacks fields that are mapped: {}", missing.join(", "))
+            }
+            _ => return,
+        };
+        self.keep(line(None, Body::Text(Stream::Note, note.into())));
     }
 
     /// Appends a line (`seq` is given here) and drops the oldest ones beyond the bounds.
@@ -89,6 +145,15 @@ impl LogStore {
             let cut = text.floor_char_boundary(LINE_BYTES_MAX);
             line.body = Body::Text(*stream, format!("{} … ({} bytes more)", &text[..cut], text.len() - cut).into());
         }
+        if let Body::Text(..) = &line.body
+            && let Some(spill) = self.spills().0.get_mut(&line.run)
+        {
+            spill(&line);
+        }
+        self.keep(line);
+    }
+
+    fn keep(&self, mut line: LogLine) {
         let next = {
             let mut ring = self.ring();
             line.seq = ring.next;

@@ -95,12 +95,13 @@ fn lines(handle: &Handle) -> Vec<(Stream, String)> {
 
 /// Runs a workflow to its end; `meanwhile` may look and send commands.
 fn told_while(workflow: Workflow, meanwhile: impl AsyncFnOnce(&Handle, upbeat::model::id::RunId)) -> Told {
-    let runtime = start(Config { clock: ClockKind::Real, speed: 1.0, program: PROGRAM.into() }).unwrap();
+    let runtime = start(Config { clock: ClockKind::Real, speed: 1.0, program: PROGRAM.into(), store: None }).unwrap();
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio.block_on(async {
         let work = async {
             let handle = runtime.handle().clone();
-            let order = RunOrder { workflow: Arc::new(workflow), name: "run-1".into(), seed: 7 };
+            let order =
+                RunOrder { workflow: Arc::new(workflow), name: "run-1".into(), seed: 7, origin: None, reuse: None };
             let run = handle.load(order).await.unwrap();
             handle.command(Command::Start { run }).await.unwrap();
             meanwhile(&handle, run).await;

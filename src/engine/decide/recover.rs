@@ -11,7 +11,7 @@ use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outc
 use crate::model::event::EventKind;
 use crate::model::id::{RunId, StepId};
 use crate::model::policy::OnUnknown;
-use crate::model::state::{RunState, StepState};
+use crate::model::state::{RunState, SkipReason, StepState};
 use crate::model::time::Micros;
 use crate::model::workflow::{FileStamp, Workflow};
 use std::sync::Arc;
@@ -88,6 +88,16 @@ pub(crate) fn redefined(
         let reason = format!("a run that is {} cannot be given another definition", run.state.word());
         return Err(Rejection::with_way_out(reason, "start a new run of the changed file"));
     }
-    decided.push((run.id, EventKind::WorkflowChanged { workflow: workflow.clone(), files: files.to_vec() }));
+    let moved: Vec<Option<StepId>> = run.step_ids().map(|step| workflow.find(&run.spec(step).id)).collect();
+    // What was skipped because of a step that is gone has no reason left.
+    for step in run.step_ids() {
+        if let Some(SkipReason::Upstream { need } | SkipReason::NotNeeded { need }) = run.step(step).skip
+            && moved[need.index()].is_none()
+        {
+            decided.push((run.id, EventKind::StepReopened { step }));
+        }
+    }
+    let (workflow, files) = (workflow.clone(), files.to_vec());
+    decided.push((run.id, EventKind::WorkflowChanged { workflow, files, moved }));
     Ok(())
 }

@@ -106,6 +106,7 @@ impl Schema {
 /// Opens a file for writing, making it (0600) and its tables where they are missing.
 pub(super) fn open(path: &Path, schema: Schema, sync: SyncMode) -> Result<Connection, StoreError> {
     folder::make_file(path)?;
+    not_emptied(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let opened = Connection::open_with_flags(path, flags).and_then(|db| {
         guard(&db)?;
@@ -122,6 +123,7 @@ pub(super) fn open(path: &Path, schema: Schema, sync: SyncMode) -> Result<Connec
 /// Opens a file for reading and writes nothing to the disk. `live`: somebody has it open for writing.
 pub(super) fn open_to_read(path: &Path, schema: Schema, live: bool) -> Result<Connection, StoreError> {
     folder::check_file(path)?;
+    not_emptied(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let opened = if live {
         Connection::open_with_flags(path, flags)
@@ -139,6 +141,16 @@ pub(super) fn open_to_read(path: &Path, schema: Schema, live: bool) -> Result<Co
         return Err(StoreError::damaged(&run_of(path), None, "nothing was ever written to it"));
     }
     Ok(db)
+}
+
+/// Refuses an empty database that has a log: SQLite would take the log for a leftover and remove it.
+fn not_emptied(path: &Path) -> Result<(), StoreError> {
+    let length = |path: &Path| path.symlink_metadata().map_or(0, |found| found.len());
+    if length(path) == 0 && length(&folder::beside(path, "-wal")) > 0 {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        return Err(StoreError::damaged(&run_of(path), None, &format!("{name} is empty, but its log is not")));
+    }
+    Ok(())
 }
 
 /// What holds for every connection: no function of a file's schema runs with our rights, no table is written behind

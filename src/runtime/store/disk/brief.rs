@@ -86,6 +86,10 @@ impl Brief {
             }
             EventKind::RunPausing { .. } => self.state = RunState::Pausing,
             EventKind::RunPaused => self.state = RunState::Paused,
+            EventKind::RunInterrupted if matches!(self.state, RunState::Running | RunState::Pausing) => {
+                self.state = RunState::Paused;
+            }
+            EventKind::WorkflowChanged { workflow, moved, .. } => self.redefine(workflow.steps.len(), moved),
             EventKind::RunResumed => self.state = RunState::Running,
             EventKind::RunStopping => self.state = RunState::Stopping,
             EventKind::RunCancelling { .. } => self.state = RunState::Cancelling,
@@ -104,6 +108,18 @@ impl Brief {
             EventKind::StepReopened { step } => self.reopen(*step),
             EventKind::AttemptStarted { .. } => self.attempts = self.attempts.saturating_add(1),
             _ => {}
+        }
+    }
+
+    /// The steps of another definition: those that ended and are in it still count.
+    fn redefine(&mut self, steps: usize, moved: &[Option<StepId>]) {
+        let before = self.ended.replace(Vec::new()).unwrap_or_default();
+        self.total = u32::try_from(steps).unwrap_or(u32::MAX);
+        (self.succeeded, self.failed, self.skipped, self.cancelled) = (0, 0, 0, 0);
+        for (place, how) in moved.iter().zip(before) {
+            if let (Some(place), Some(how)) = (place, how) {
+                self.end(*place, how);
+            }
         }
     }
 

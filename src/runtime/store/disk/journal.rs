@@ -214,9 +214,11 @@ impl Journal {
     }
 
     /// A brief that was loaded does not know how single steps ended. It is folded anew where that matters: a step is
-    /// reopened.
+    /// reopened, or the steps are others from now on.
     fn remember_before(&mut self, events: &[Arc<Event>]) -> Result<(), StoreError> {
-        let reopens = events.iter().any(|event| matches!(event.kind, EventKind::StepReopened { .. }));
+        let counts_back =
+            |kind: &EventKind| matches!(kind, EventKind::StepReopened { .. } | EventKind::WorkflowChanged { .. });
+        let reopens = events.iter().any(|event| counts_back(&event.kind));
         if !reopens || self.brief.remembers() {
             return Ok(());
         }
@@ -228,6 +230,23 @@ impl Journal {
         }
         self.brief = brief;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Journal {
+    /// Lets the file grow to so many pages only, until it is opened anew: a full disk.
+    pub(super) fn limit_pages(&self, pages: u32) {
+        let db = self.db.as_ref().unwrap();
+        db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    }
+
+    /// As if the commit of these events, all there are, had come back with an error.
+    pub(super) fn forget_last_commit(&mut self, events: &[Arc<Event>]) {
+        let db = self.db.as_ref().unwrap();
+        let start = db.query_row("SELECT checksum FROM header", [], |row| row.get::<_, i64>(0)).unwrap();
+        self.attempted = Some(self.head);
+        self.head = Head { seq: self.head.seq - events.len() as u64, checksum: start.cast_unsigned() };
     }
 }
 

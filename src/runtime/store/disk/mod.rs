@@ -18,6 +18,7 @@ mod folder;
 mod header;
 mod history;
 mod journal;
+mod lines;
 mod list;
 pub mod record;
 mod saved;
@@ -25,6 +26,10 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_damage;
+#[cfg(test)]
+mod tests_writer;
 
 pub use base::SyncMode;
 pub use brief::Brief;
@@ -32,6 +37,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use header::{FileStamp, Header, Label, file_hash};
 pub use history::{History, MEAN_OVER, Timing};
 pub use journal::Journal;
+pub use lines::{LINES_BYTES_MAX, Lines, Printed};
 pub use list::Entry;
 pub use saved::Saved;
 pub use writer::{Ack, Writer};

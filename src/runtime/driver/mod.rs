@@ -1,29 +1,31 @@
 //! The loop that owns the engine: take inputs, decide, make the events durable, perform, publish.
 //!
 //! One task, no locks. Requests, ends of processes, due times and the store's acknowledgements come in; events, views and
-//! log lines go out. Deciding does not wait for the disk: each decision is held ([`super::held`]) until its events are
+//! log lines go out. Deciding does not wait for the disk: each decision is held ([`crate::runtime::held`]) until its events are
 //! durable, and only then told and performed, so that a slow disk groups commits instead of stopping the engine.
 //!
 //! Under the virtual clock nothing sleeps: when everything is durable the next due time is taken, and all that is due
 //! then. A store that takes nothing stops what follows, not what runs: the events wait in memory, nothing new begins,
 //! and going on is one command.
 
-use super::agents::{process, simulated};
-use super::clock::{Clock, ClockKind};
-use super::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
-use super::ledger::{Heard, Ledger};
-use super::logs::{Body, LogLine, LogStore, Stream};
-use super::reaper::Pool;
-use super::store::disk::Header;
+#[cfg(test)]
+mod tests;
+
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Rejection};
 use crate::model::completion::{Completion, EndProof, Outcome};
 use crate::model::effect::{AttemptOrder, Effect, Timer};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::Event;
 use crate::model::id::{RunId, StepId};
 use crate::model::state::EndCause;
 use crate::model::time::Micros;
 use crate::model::view::Saving;
+use crate::runtime::agents::{process, simulated};
+use crate::runtime::clock::{Clock, ClockKind};
+use crate::runtime::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
+use crate::runtime::ledger::{Heard, Ledger};
+use crate::runtime::reaper::Pool;
+use crate::runtime::store::disk::Header;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +128,7 @@ impl Driver {
             look_at: None,
             outbox: Outbox::default(),
             dirty: true,
-            publish_after: super::clock::now(),
+            publish_after: crate::runtime::clock::now(),
         }
     }
 
@@ -203,9 +205,9 @@ impl Driver {
         if at + LATE >= now {
             self.patient_until = None;
         } else if self.patient_until.is_none() {
-            self.patient_until = Some(super::clock::later(LATE_PATIENCE));
+            self.patient_until = Some(crate::runtime::clock::later(LATE_PATIENCE));
         }
-        at <= now && self.patient_until.is_none_or(|until| until <= super::clock::now())
+        at <= now && self.patient_until.is_none_or(|until| until <= crate::runtime::clock::now())
     }
 
     async fn request(&mut self, request: Request) {
@@ -385,7 +387,7 @@ impl Driver {
     /// Subscribers get every event, in order; the log gets those that say something to people.
     async fn tell(&mut self, event: Arc<Event>) {
         tracing::debug!(seq = event.seq, event = event.kind.name(), "journalled");
-        log_event(&self.inbox.logs, &event);
+        self.inbox.logs.tell(&event);
         let mut gone = Vec::new();
         for (at, subscriber) in self.subscribers.iter().enumerate() {
             if subscriber.send(event.clone()).await.is_err() {
@@ -447,18 +449,18 @@ impl Driver {
             return;
         }
         if let Some(since) = self.ledger.unacknowledged_since()
-            && super::clock::now() < since + DURABLE_WAIT
+            && crate::runtime::clock::now() < since + DURABLE_WAIT
         {
             self.publish_after = since + DURABLE_WAIT;
             return;
         }
         self.dirty = false;
-        let began = super::clock::now();
+        let began = crate::runtime::clock::now();
         let mut view = self.engine.view(self.clock.now(), self.look_at);
         view.clock_rate = if self.is_real() { 1.0 } else { 0.0 };
         view.store = self.ledger.view();
         self.inbox.view.send_replace(Arc::new(view));
-        let done = super::clock::now();
+        let done = crate::runtime::clock::now();
         self.publish_after = done + PUBLISH_EVERY.max((done - began) * PUBLISH_SHARE);
     }
 
@@ -518,121 +520,5 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Events belong into the log people read, but for the ones that a fuller line stands for.
-fn log_event(logs: &LogStore, event: &Arc<Event>) {
-    if let EventKind::AttemptEnding { .. } | EventKind::StrategyChosen { .. } = event.kind {
-        return;
-    }
-    logs.push(LogLine {
-        seq: 0,
-        at: event.at,
-        run: event.run,
-        step: event.kind.step(),
-        attempt: event.kind.attempt(),
-        agent: event.kind.agent(),
-        body: Body::Event(event.clone()),
-    });
-    let note = |text: String| {
-        let body = Body::Text(Stream::Note, text.into());
-        let (step, attempt, agent) = (event.kind.step(), event.kind.attempt(), None);
-        logs.push(LogLine { seq: 0, at: event.at, run: event.run, step, attempt, agent, body });
-    };
-    match &event.kind {
-        EventKind::StepReady { missing, .. } if !missing.is_empty() => {
-            note(format!("input left out, because its path leads nowhere: {}", missing.join(", ")));
-        }
-        EventKind::DataChanged { missing, .. } if !missing.is_empty() => {
-            note(format!("the output lacks fields that are mapped: {}", missing.join(", ")));
-        }
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::model::agent::{Agent, AgentKind, Simulated};
-    use crate::model::command::Command;
-
-    use crate::model::state::RunStatus;
-    use crate::model::step::{Need, NeedOn, Step, Work};
-    use crate::model::time::Micros;
-    use crate::model::view::{RunSummary, Saving};
-    use crate::model::workflow::Workflow;
-    use crate::runtime::clock::ClockKind;
-    use crate::runtime::handle::{Origin, RunOrder};
-    use crate::runtime::store::disk::{Store, SyncMode};
-    use crate::runtime::{Config, start};
-
-    use std::path::PathBuf;
-    use std::sync::Arc;
-
-    fn step(id: &str, needs: &[u32]) -> Step {
-        let needs = needs.iter().map(|&n| Need { step: crate::model::id::StepId(n), on: NeedOn::Succeeded });
-        let work = Work::Capability { capability: "any".into() };
-        Step { needs: needs.collect(), estimate: Some(Micros::from_secs(3)), ..Step::new(id, work) }
-    }
-
-    fn chain() -> Workflow {
-        let agent = Agent::new("sim", AgentKind::Simulated(Simulated::default()), "any");
-        Workflow::new("chain", vec![agent], vec![step("a", &[]), step("b", &[0])])
-    }
-
-    fn run(clock: ClockKind, speed: f64) -> (Box<RunSummary>, Vec<String>) {
-        run_in(clock, speed, None)
-    }
-
-    fn run_in(clock: ClockKind, speed: f64, store: Option<Store>) -> (Box<RunSummary>, Vec<String>) {
-        let store = store.map(|store| (store, SyncMode::Normal));
-        let runtime = start(Config { clock, speed, program: PathBuf::from("upbeat"), store }).unwrap();
-        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        tokio.block_on(async {
-            let handle = runtime.handle().clone();
-            let origin = Some(Origin::default());
-            let order = RunOrder { workflow: Arc::new(chain()), name: "r".into(), seed: 7, origin, reuse: None };
-            let run = handle.load(order).await.unwrap();
-            handle.command(Command::Start { run }).await.unwrap();
-            let mut events = handle.subscribe().await.unwrap();
-            let mut seen = Vec::new();
-            while seen.last().is_none_or(|last: &String| !last.contains("run_finished")) {
-                let event = events.recv().await.unwrap();
-                seen.push(format!("{} {} {}", event.seq, event.at.0, event.kind.name()));
-            }
-            let summary = handle.summary(run).await.unwrap();
-            drop(events);
-            runtime.shutdown().await;
-            (summary, seen)
-        })
-    }
-
-    #[test]
-    fn the_virtual_clock_gives_exact_times_and_the_same_events_each_time() {
-        let (summary, events) = run(ClockKind::Virtual, 1.0);
-        assert_eq!((summary.status, summary.elapsed), (RunStatus::Succeeded, Micros::from_secs(6)));
-        assert_eq!(events, run(ClockKind::Virtual, 1.0).1);
-        assert_eq!(events.first().map(String::as_str), Some("1 0 run_started"), "a late reader gets the whole journal");
-    }
-
-    #[test]
-    fn a_store_changes_nothing_but_that_everything_is_in_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store")).unwrap();
-        let (summary, events) = run_in(ClockKind::Virtual, 1.0, Some(store.clone()));
-        assert_eq!((summary.saving, summary.elapsed), (Saving::Normal, Micros::from_secs(6)));
-        assert_eq!(events, run(ClockKind::Virtual, 1.0).1);
-        let saved = store.read("r").unwrap();
-        let journal: Vec<_> =
-            saved.events.iter().map(|event| format!("{} {} {}", event.seq, event.at.0, event.kind.name())).collect();
-        assert_eq!(journal, events);
-        assert_eq!((saved.header.seed, saved.brief.succeeded, store.is_live("r")), (7, 2, false));
-    }
-
-    #[test]
-    fn speed_shortens_what_simulated_agents_take_in_real_time() {
-        let (summary, _) = run(ClockKind::Real, 1_000.0);
-        assert_eq!(summary.status, RunStatus::Succeeded);
-        assert!(summary.elapsed >= Micros::from_millis(6) && summary.elapsed < Micros::from_secs(3));
     }
 }
