@@ -36,6 +36,8 @@ mod world;
 mod simulation;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_recovery;
 
 pub use input::{Input, Outbox};
 

@@ -121,6 +121,14 @@ impl Sim {
         true
     }
 
+    /// Does everything that is due by then, and lets the clock stand there.
+    pub(crate) fn advance_until(&mut self, until: Micros) {
+        while self.due.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
+            self.advance();
+        }
+        self.now = self.now.max(until);
+    }
+
     /// Runs until the run has ended; panics when it never does.
     pub(crate) fn finish(&mut self, run: RunId) {
         let mut turns = 0;
