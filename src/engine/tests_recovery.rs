@@ -213,7 +213,7 @@ fn a_changed_definition_keeps_what_has_ended_and_begins_the_rest_anew() {
 fn outputs_of_an_earlier_run_stand_for_steps_that_are_not_done_again() {
     let workflow = on_one_agent(vec![step("a", &[], 1.0), step("b", &[0], 1.0)]);
     let mut sim = Sim::smooth();
-    let run = sim.load(workflow.clone());
+    let run = sim.load(workflow);
     let output: Arc<Value> = Arc::new(json!({"n": 1}));
     sim.engine.reuse(run, vec![(StepId(0), output.clone())], "before".into());
     sim.command(Command::Start { run }).unwrap();

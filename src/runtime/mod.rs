@@ -18,6 +18,7 @@ use ledger::Ledger;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use store::disk::{Store, SyncMode};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How the engine is to run.
 #[derive(Clone, Debug)]
@@ -68,6 +69,8 @@ pub fn start(config: Config) -> std::io::Result<Runtime> {
     };
     let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
         runtime.block_on(async move {
+            // Once listened for, the limit on file sizes is an error of the store instead of the end of upbeat.
+            let _file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
             driver::Driver::new(clock, speed, ledger, inbox, reaper::Pool::new(program)).run().await;
         });
     })?;
