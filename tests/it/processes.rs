@@ -448,6 +448,23 @@ fn an_agent_that_stops_its_reaper_is_ended_all_the_same() {
         running.stop.kill();
         let (_, end) = finish(running).await;
         scene.assert_gone();
-        assert_eq!((end.exit, end.left), (Exit::Lost, 0));
+        assert_eq!((end.exit, end.left), (Exit::Signal(9), 0), "the reaper was woken and saw it end");
+    });
+}
+
+#[test]
+fn a_reaper_that_was_stopped_at_rest_is_woken() {
+    alone("a_reaper_that_was_stopped_at_rest_is_woken", || async {
+        let pool = pool();
+        finish(pool.start(sh("true")).await.unwrap()).await;
+        let reaper = children_of(std::process::id());
+        assert_eq!(reaper.len(), 1);
+        let stop = || Command::new("kill").args(["-STOP", &reaper[0].to_string()]).status().unwrap().success();
+        assert!(stop());
+        assert_eq!(finish(pool.start(sh("echo on")).await.unwrap()).await.0, "on\n");
+        assert_eq!(children_of(std::process::id()), reaper, "the same one");
+        assert!(stop());
+        pool.shutdown().await;
+        assert!(children_of(std::process::id()).is_empty(), "a stopped one is let go, too");
     });
 }

@@ -5,13 +5,14 @@
 //! order is KILL at once. Whatever the way, an attempt is reported as ended only when no descendant is left, or when the
 //! time for that is over and the report says how many are.
 
+use super::id::pid;
 use super::launch;
 use super::protocol::{Ended, Exit, Order, Report, Spec, receive_order, send_report};
 use super::tree;
 use crate::runtime::clock::now;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,6 +25,9 @@ use wait4::Wait4;
 
 /// How often orphans that ended while their leader works on are collected.
 const ORPHANS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the tree is hunted when upbeat is gone and nobody waits for a report: what cannot end at once may end later.
+const ALONE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long killed processes may take to be gone, for this grace.
 #[must_use]
@@ -44,7 +48,7 @@ pub fn main() -> u8 {
         }
         // An agent may stop its reaper. When upbeat ends, the reaper has to wake to see it. (The signal also comes when
         // only upbeat's starting thread ends; CONT does no harm then.)
-        let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT));
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
     }
     loop {
         match receive_order(&socket) {
@@ -71,10 +75,14 @@ fn attempt(socket: &UnixStream, spec: &Spec, fds: [OwnedFd; 3]) -> io::Result<()
         Attempt { leader: child.id(), child, socket, grace: spec.grace, kill_at: None, upbeat_gone: false };
     attempt.upbeat_gone = send_report(socket, &Report::Started { pid: attempt.leader }).is_err();
     let ended = attempt.until_over(cpu_before_s);
-    if attempt.upbeat_gone {
-        return Err(io::ErrorKind::BrokenPipe.into());
+    let told = match attempt.upbeat_gone {
+        true => Err(io::ErrorKind::BrokenPipe.into()),
+        false => send_report(socket, &Report::Ended(ended)),
+    };
+    if told.is_err() && ended.left > 0 {
+        tree::end_descendants(attempt.leader, now() + ALONE_LIMIT, &mut BTreeSet::new());
     }
-    send_report(socket, &Report::Ended(ended))
+    told
 }
 
 struct Attempt<'a> {
@@ -91,8 +99,17 @@ impl Attempt<'_> {
     fn until_over(&mut self, cpu_before_s: f64) -> Ended {
         let mut killed = BTreeSet::new();
         let over = leader_end(&self.child);
+        let mut deadline = None;
         if !self.wait_for_leader(&over) {
-            kill_leader(self.leader, &over, now() + kill_limit(self.grace), &mut killed);
+            if self.upbeat_gone
+                && let Some(group) = pid(self.leader)
+            {
+                // Before anything that takes time: an agent that goes on stopping its reaper leaves it moments only. The
+                // number is the leader's as long as nobody has collected it.
+                let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            }
+            let limit = *deadline.insert(now() + kill_limit(self.grace));
+            kill_leader(self.leader, &over, limit, &mut killed);
         }
         #[cfg(not(target_os = "linux"))]
         if self.kill_at.is_none() {
@@ -102,7 +119,8 @@ impl Attempt<'_> {
         // A leader that even KILL does not end (it hangs in a driver) is not waited for: it counts as left.
         let collected = is_ready(&over).then(|| collect(&mut self.child)).flatten();
         self.wait_for_descendants();
-        let deadline = now() + kill_limit(self.grace);
+        // One limit for all: they are killed together.
+        let deadline = deadline.unwrap_or_else(|| now() + kill_limit(self.grace));
         let left = tree::end_descendants(self.leader, deadline, &mut killed);
         killed.remove(&self.leader);
         let descendants_ended = u32::try_from(killed.len()).unwrap_or(u32::MAX).saturating_sub(left);

@@ -10,18 +10,24 @@
 //! detaches, becomes the reaper's child when its parent ends, and so cannot be lost. An attempt is over when its leader
 //! has ended and the kernel tells the reaper that it has no child left (`ECHILD`): that is the proof. When upbeat ends in
 //! any way, `kill -9` too, the socket closes, and every reaper ends its tree and itself. When an agent kills its reaper,
-//! the tree comes to upbeat, which is a subreaper too and ends it ([`own`]).
+//! the tree comes to upbeat, which is a subreaper too and ends it ([`own`]). Only when both are killed at once something
+//! stays; the next upbeat finds it by its mark ([`leftovers`]).
 //!
 //! Elsewhere than Linux there are no subreapers: there a tree is the leader's process group, a process that leaves the
 //! group is not found, and the proof covers the group only.
 //!
-//! [`Pool`] is upbeat's side, [`child`] the reaper's, `protocol` what they say, `tree` how a tree is found and ended.
+//! [`Pool`] is upbeat's side, [`child`] the reaper's, `protocol` what they say, `table` how a tree is found, `tree` how it
+//! is ended.
 
 pub mod child;
+mod id;
 mod launch;
+pub mod leftovers;
 pub mod own;
 pub mod pool;
 mod protocol;
+#[cfg(target_os = "linux")]
+mod table;
 mod tree;
 
 pub use pool::{Pool, ProcessSpec, Running, StopHandle};

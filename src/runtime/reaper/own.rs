@@ -48,30 +48,32 @@ pub fn become_subreaper() {
 /// many are left. Blocks.
 #[cfg(target_os = "linux")]
 pub(super) fn end_orphans(limit: std::time::Duration) -> (u32, u32) {
+    use super::id::pid;
+    use super::table::Proc;
     use crate::runtime::clock::now;
     use rustix::process::{Signal, WaitOptions, waitpid};
-    let (proc, me, deadline) = (tree::Proc::system(), std::process::id(), now() + limit);
+    let (proc, me, deadline) = (Proc::system(), std::process::id(), now() + limit);
     let look = || {
         let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         proc.descendants(me, &known)
     };
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let (mut ended, mut pause) = (BTreeSet::new(), tree::Pause::new());
+    let (mut ended, mut empty_looks, mut pause) = (BTreeSet::new(), 0, tree::Pause::new());
     loop {
         for process in look().iter().filter(|process| !process.zombie) {
-            tree::signal(&proc, process, Signal::STOP);
+            proc.signal(process, Signal::STOP);
         }
-        let found = look();
-        for process in &found {
-            if process.zombie && process.parent == me {
-                let _ = waitpid(tree::pid(process.id), WaitOptions::NOHANG);
-            } else if !process.zombie {
-                tree::signal(&proc, process, Signal::KILL);
-                ended.insert(process.id);
-            }
+        let (zombies, found): (Vec<_>, Vec<_>) = look().into_iter().partition(|process| process.zombie);
+        proc.kill_with_groups(&found);
+        ended.extend(found.iter().map(|process| process.id));
+        for process in zombies.iter().filter(|process| process.parent == me) {
+            let _ = waitpid(pid(process.id), WaitOptions::NOHANG);
         }
         let left = look().len();
-        if left == 0 || now() >= deadline {
+        // There is no kernel's word here, as the known ones are our children too: what one look misses in a tree that
+        // changes under it, the second one finds.
+        empty_looks = if left == 0 { empty_looks + 1 } else { 0 };
+        if empty_looks == 2 || now() >= deadline {
             return (count(ended.len()), count(left));
         }
         pause.sleep();

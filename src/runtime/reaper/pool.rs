@@ -1,14 +1,17 @@
 //! upbeat's side: as many reapers as attempts run at once, kept for the next ones.
 //!
 //! One task looks after each attempt, from the order to the report. Nothing here wakes by itself while nothing happens.
-//! A reaper that does not answer (an agent stopped it) or dies (an agent killed it) is made sure to be dead, and its tree,
-//! which is upbeat's then, is ended by [`own::end_orphans`].
+//! A reaper that an agent has stopped is woken when there is something to answer. One that is stopped again and again,
+//! does not answer or dies is made sure to be dead, and its tree, which is upbeat's then, is ended by [`own::end_orphans`].
 #![expect(clippy::disallowed_methods, reason = "the one place that starts a reaper")]
 
 use super::child::kill_limit;
+use super::id::pid;
 use super::launch;
 use super::own::{self, Known};
 use super::protocol::{self, Ended, Report, STOP_ORDER, Spec, StartError, StartErrorKind, send_head, start_head};
+use crate::runtime::clock::now;
+use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
@@ -29,6 +32,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How much longer than its own limits a reaper may take over a stop. Nothing is lost if it was merely slow: it is killed,
 /// and its tree ended from here.
 const STOP_MARGIN: Duration = Duration::from_secs(3);
+/// While a reaper has something to answer it is looked at this often: whether an agent has stopped it.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// How long the tree of a dead reaper may take to be gone.
 const ORPHANS_LIMIT: Duration = Duration::from_secs(5);
 
@@ -221,6 +226,7 @@ impl Shared {
         loop {
             let Some(reaper) = locked(&self.idle).pop() else { break };
             if reaper.is_alive() {
+                reaper.wake();
                 return Ok(reaper);
             }
         }
@@ -247,6 +253,46 @@ impl Reaper {
         matches!(rustix::net::recv(&self.socket, &mut byte, flags), Err(rustix::io::Errno::AGAIN))
     }
 
+    /// Lets it go on, should an agent have stopped it. Its id is its own as long as nobody has waited for it.
+    fn wake(&self) {
+        if let Some(id) = self.child.id().and_then(pid) {
+            let _ = rustix::process::kill_process(id, Signal::CONT);
+        }
+    }
+
+    /// Whether something has stopped it.
+    fn is_held(&self) -> bool {
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let id = self.child.id().and_then(pid);
+        id.is_some_and(|id| matches!(waitid(WaitId::Pid(id), look), Ok(Some(_))))
+    }
+
+    /// Wakes it. An error if it was found stopped the last time, too: something goes on stopping it.
+    fn nudge(&self, was_held: &mut bool) -> io::Result<()> {
+        let is_held = self.is_held();
+        if is_held && *was_held {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        *was_held = is_held;
+        self.wake();
+        Ok(())
+    }
+
+    /// Sends a start and waits for what comes of it.
+    async fn begin(&mut self, spec: &Spec, fds: &[OwnedFd; 3]) -> io::Result<Report> {
+        self.order(spec, fds).await?;
+        let mut was_held = false;
+        loop {
+            tokio::select! {
+                biased;
+                report = self.report() => return report,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            // The leader may be faster than its reaper's report, and stop it before.
+            self.nudge(&mut was_held)?;
+        }
+    }
+
     async fn order(&mut self, spec: &Spec, fds: &[OwnedFd; 3]) -> io::Result<()> {
         let body = spec.encode();
         let head = start_head(body.len()).map_err(io::Error::other)?;
@@ -270,6 +316,7 @@ impl Reaper {
 
     /// Lets one at rest go.
     async fn retire(self) {
+        self.wake();
         let Self { socket, mut child, _known, .. } = self;
         drop(socket);
         if timeout(ANSWER_LIMIT, child.wait()).await.is_err() {
@@ -310,11 +357,8 @@ impl Attempt {
         fds: [OwnedFd; 3],
         started: oneshot::Sender<Result<u32, StartError>>,
     ) {
-        let answer = timeout(ANSWER_LIMIT, async {
-            reaper.order(&spec, &fds).await?;
-            reaper.report().await
-        });
-        let answer = answer.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let answer = timeout(ANSWER_LIMIT, reaper.begin(&spec, &fds)).await;
+        let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         // Ours have to go, or the readers would never see the end of the output.
         drop((fds, spec));
         match answer {
@@ -360,14 +404,10 @@ impl Attempt {
 
     /// Hands on stops until the end is reported. An error: the reaper is dead, or does not do as it is told.
     async fn look_after(&mut self, reaper: &mut Reaper) -> io::Result<Ended> {
-        let mut sent = 0;
+        let (mut sent, mut was_held) = (0, false);
+        // Set by a stop only: without one an attempt may take as long as it likes.
+        let mut due = None;
         loop {
-            // Armed by a stop only: without one an attempt may take as long as it likes.
-            let patience = match sent {
-                0 => None,
-                1 => Some(self.grace + kill_limit(self.grace) * 2 + STOP_MARGIN),
-                _ => Some(kill_limit(self.grace) * 2 + STOP_MARGIN),
-            };
             let wanted = tokio::select! {
                 biased;
                 report = reaper.report() => match report? {
@@ -376,11 +416,20 @@ impl Attempt {
                 },
                 () = asked(&mut self.stops, sent), if sent < 2 => *self.stops.borrow(),
                 () = at_once(&mut self.closing, &mut self.ended), if sent < 2 => 2,
-                () = wait_out(patience) => return Err(io::ErrorKind::TimedOut.into()),
+                () = tokio::time::sleep(LOOK_EVERY), if due.is_some() => {
+                    if due.is_some_and(|due| now() >= due) {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                    reaper.nudge(&mut was_held)?;
+                    sent
+                }
             };
             while sent < wanted {
                 reaper.socket.write_all(&STOP_ORDER).await?;
                 sent += 1;
+                let grace = if sent == 1 { self.grace } else { Duration::ZERO };
+                due = Some(now() + grace + kill_limit(self.grace) + STOP_MARGIN);
+                reaper.wake();
             }
         }
     }
@@ -399,12 +448,5 @@ async fn at_once(closing: &mut watch::Receiver<bool>, ended: &mut oneshot::Sende
     tokio::select! {
         _ = closing.wait_for(|closing| *closing) => {}
         () = ended.closed() => {}
-    }
-}
-
-async fn wait_out(patience: Option<Duration>) {
-    match patience {
-        Some(patience) => tokio::time::sleep(patience).await,
-        None => std::future::pending().await,
     }
 }
