@@ -146,6 +146,11 @@ impl Ledger {
         })
     }
 
+    /// The store, to look for what dead runs have left behind.
+    pub(super) fn store(&self) -> Option<Store> {
+        self.disk.as_ref().map(|disk| disk.store.clone())
+    }
+
     /// Goes on writing a run that was opened.
     pub(super) fn take_up(&mut self, run: RunId, name: &str, snapshot: u64, journal: Journal) {
         if let Some(disk) = &mut self.disk {

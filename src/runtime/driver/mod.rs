@@ -16,7 +16,7 @@ use crate::model::command::{Command, Rejection};
 use crate::model::completion::{Completion, EndProof, Outcome};
 use crate::model::effect::{AttemptOrder, Effect, Timer};
 use crate::model::event::Event;
-use crate::model::id::{RunId, StepId};
+use crate::model::id::{Name, RunId, StepId};
 use crate::model::state::EndCause;
 use crate::model::time::Micros;
 use crate::model::view::Saving;
@@ -25,7 +25,9 @@ use crate::runtime::clock::{Clock, ClockKind};
 use crate::runtime::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
 use crate::runtime::ledger::{Heard, Ledger};
 use crate::runtime::reaper::Pool;
-use crate::runtime::store::disk::Header;
+use crate::runtime::reaper::leftovers::{end_leftovers, processes_of};
+use crate::runtime::store::disk::{Header, Store};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +47,9 @@ const HELD_EVENTS_MAX: usize = 200_000;
 const LATE: Micros = Micros::from_millis(500);
 /// How long ends are listened for then.
 const LATE_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long what a dead run left behind may take to be ended.
+const LEFTOVERS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Names an attempt.
 type AttemptKey = (RunId, StepId, u32);
@@ -134,6 +139,9 @@ impl Driver {
 
     /// Runs until a shutdown is asked for or every handle is gone.
     pub(super) async fn run(mut self) {
+        if let Some(store) = self.ledger.store() {
+            tokio::task::spawn_blocking(move || nothing_left_in(&store));
+        }
         let reply = loop {
             match self.wake().await {
                 Wake::Request(request) => match *request {
@@ -268,6 +276,7 @@ impl Driver {
             return Err(Rejection::with_way_out("another run is under way", "let it end first"));
         }
         let saved = self.ledger.open(&order)?;
+        nothing_left_of(order.name.clone()).await?;
         self.clock.go_on_from(saved.last_at);
         let snapshot = saved.snapshot.as_ref().map(|(_, bytes)| bytes.as_slice());
         let run = self.engine.restore(saved.workflow, order.name.clone(), saved.seed, snapshot, saved.events)?;
@@ -513,6 +522,43 @@ impl Driver {
             self.stored(heard).await;
         }
     }
+}
+
+/// Ends what is left of all runs that nobody is at work on.
+fn nothing_left_in(store: &Store) {
+    // Claimed until all is over: a run that was resumed meanwhile would lose its new processes.
+    let claims = RefCell::new(Vec::new());
+    let is_dead = |run: &str| match store.claim(run) {
+        Some(claim) => {
+            claims.borrow_mut().push(claim);
+            true
+        }
+        None => false,
+    };
+    let ended = end_leftovers(&is_dead, LEFTOVERS_LIMIT);
+    if ended.found > 0 {
+        tracing::warn!(found = ended.found, left = ended.left, "processes of dead runs were ended");
+    }
+}
+
+/// Ends what is left of a run whose upbeat is dead. Its lock is held, so nobody else can be at work on it.
+///
+/// # Errors
+/// Something cannot be ended: the run would be at work twice.
+async fn nothing_left_of(run: Name) -> Result<(), Rejection> {
+    let look = tokio::task::spawn_blocking(move || {
+        let ended = end_leftovers(&|found| found == &*run, LEFTOVERS_LIMIT);
+        if ended.left == 0 { Vec::new() } else { processes_of(&run) }
+    });
+    let left = look.await.unwrap_or_default();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<String> = left.iter().map(u32::to_string).collect();
+    Err(Rejection::with_way_out(
+        format!("processes that the run left behind cannot be ended: {}", ids.join(", ")),
+        "end them by hand, then resume",
+    ))
 }
 
 /// Sleeps until then; for ever without a time.

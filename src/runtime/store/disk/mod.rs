@@ -144,6 +144,13 @@ impl Store {
         self.folder(run).is_ok_and(|folder| folder::is_locked(&folder))
     }
 
+    /// Takes a run of this store that nobody writes to, so that nobody begins to while its leftovers are ended. `None`:
+    /// it is not here, or somebody is at work on it.
+    #[must_use]
+    pub fn claim(&self, run: &str) -> Option<Claim> {
+        Some(Claim { _lock: Lock::of_nobody(&self.folder(run).ok()?)? })
+    }
+
     fn runs(&self) -> PathBuf {
         self.root.join("runs")
     }
@@ -163,6 +170,12 @@ impl Store {
         let path = folder.join("journal.db");
         read_undisturbed(&folder, &path, journal::SCHEMA, |db, path| saved::read(db, path, run, since))
     }
+}
+
+/// A run that nobody may write to while this lives.
+#[derive(Debug)]
+pub struct Claim {
+    _lock: Lock,
 }
 
 /// Reads a file of a run. Readers of a run that nobody writes to take no locks, so that they hold nobody up; what they
