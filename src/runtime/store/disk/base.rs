@@ -40,7 +40,7 @@ impl SyncMode {
             Self::Full => "full",
         }
     }
-    pub(super) const fn pragma(self) -> &'static str {
+    const fn pragma(self) -> &'static str {
         match self {
             Self::Normal => "NORMAL",
             Self::Full => "FULL",
@@ -105,13 +105,22 @@ impl Schema {
 
 /// Opens a file for writing, making it (0600) and its tables where they are missing.
 pub(super) fn open(path: &Path, schema: Schema, sync: SyncMode) -> Result<Connection, StoreError> {
+    open_with(path, schema, sync.pragma())
+}
+
+/// Opens a file that nobody knows of yet and that its maker presses onto the disk himself, once, when it is complete.
+pub(super) fn open_draft(path: &Path, schema: Schema) -> Result<Connection, StoreError> {
+    open_with(path, schema, "OFF")
+}
+
+fn open_with(path: &Path, schema: Schema, sync: &str) -> Result<Connection, StoreError> {
     folder::make_file(path)?;
     not_emptied(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let opened = Connection::open_with_flags(path, flags).and_then(|db| {
         guard(&db)?;
+        db.pragma_update(None, "synchronous", sync)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
-        db.pragma_update(None, "synchronous", sync.pragma())?;
         db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         Ok(db)
     });
@@ -143,12 +152,20 @@ pub(super) fn open_to_read(path: &Path, schema: Schema, live: bool) -> Result<Co
     Ok(db)
 }
 
-/// Refuses an empty database that has a log: SQLite would take the log for a leftover and remove it.
+/// The smallest page that SQLite knows.
+const PAGE_MIN: u64 = 512;
+
+/// Refuses a database without a whole page that has a log: SQLite takes one of no byte, and of one, for new, and its log
+/// for a leftover, which it removes.
 fn not_emptied(path: &Path) -> Result<(), StoreError> {
     let length = |path: &Path| path.symlink_metadata().map_or(0, |found| found.len());
-    if length(path) == 0 && length(&folder::beside(path, "-wal")) > 0 {
+    if length(path) < PAGE_MIN && length(&folder::beside(path, "-wal")) > 0 {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        return Err(StoreError::damaged(&run_of(path), None, &format!("{name} is empty, but its log is not")));
+        return Err(StoreError::damaged(
+            &run_of(path),
+            None,
+            &format!("{name} has lost its first page, but there is a log"),
+        ));
     }
     Ok(())
 }

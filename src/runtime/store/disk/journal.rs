@@ -5,7 +5,7 @@ use super::brief::Brief;
 use super::error::{StoreError, StoreErrorKind};
 use super::folder::Lock;
 use super::header::{Header, head_sum, header_sum, label_sum, snapshot_sum};
-use super::record::{Encoder, Head, LargeValue, Record};
+use super::record::{Encoder, Head, LargeValue, Record, json};
 use super::saved::{self, Saved, Since};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::Name;
@@ -37,7 +37,7 @@ pub(super) const SCHEMA: Schema = Schema {
 /// A run that is open for writing. There is one at a time, held by the lock of the run's folder.
 #[derive(Debug)]
 pub struct Journal {
-    /// `None` after a failed [`Journal::reopen`].
+    /// `None` after an error: what failed once is not used again.
     db: Option<Connection>,
     path: PathBuf,
     run: Name,
@@ -53,12 +53,12 @@ pub struct Journal {
 impl Journal {
     /// Writes a new journal with its header, not yet durable, and closes it.
     pub(super) fn begin(path: &Path, header: &Header) -> Result<(), StoreError> {
-        let json = |error: serde_json::Error| StoreError::refused(format!("the run cannot be stored: {error}"));
-        let label = serde_json::to_string(&header.label()).map_err(json)?;
-        let text = serde_json::to_string(header).map_err(json)?;
+        let refused = |what: String| StoreError::refused(format!("run {} cannot be stored: {what}", header.run));
+        let label = json(&header.label()).map_err(refused)?;
+        let text = json(header).map_err(refused)?;
         let brief = header.brief();
         let checksum = header_sum(text.as_bytes());
-        let mut db = base::open(path, SCHEMA, SyncMode::Normal)?;
+        let mut db = base::open_draft(path, SCHEMA)?;
         let mut write = || {
             let change = db.transaction()?;
             change.execute(
@@ -72,8 +72,29 @@ impl Journal {
         db.close().map_err(|(_, error)| StoreError::sqlite("close", path, &error))
     }
 
+    /// Opens a journal that was just begun and whose lock is held.
+    pub(super) fn fresh(path: &Path, header: &Header, sync: SyncMode, lock: Lock) -> Result<Self, StoreError> {
+        let db = base::open(path, SCHEMA, sync)?;
+        let (head, _) = saved::head(&db, path, &header.run)?;
+        Ok(Self {
+            db: Some(db),
+            path: path.into(),
+            run: header.run.clone(),
+            sync,
+            head,
+            attempted: None,
+            // Unlike a loaded one it knows how each step ended.
+            brief: header.brief(),
+            _lock: lock,
+        })
+    }
+
     /// Opens a journal whose lock is held, and reads it.
     pub(super) fn open(path: &Path, run: Name, sync: SyncMode, lock: Lock) -> Result<(Self, Saved), StoreError> {
+        if path.symlink_metadata().map_or(0, |found| found.len()) == 0 {
+            // Opening would make an empty one.
+            return Err(StoreError::damaged(&run, None, "journal.db is missing or empty"));
+        }
         let mut db = base::open(path, SCHEMA, sync)?;
         let saved = saved::read(&mut db, path, &run, Since::Snapshot)?;
         let head = saved.head;
@@ -111,8 +132,8 @@ impl Journal {
     /// Appends events in one transaction: afterwards all of them are stored, or none.
     ///
     /// # Errors
-    /// `Conflict` if the journal does not end at `expected_seq`; else that they could not be written. After any other
-    /// error than `Conflict` and `Refused` the journal must be [reopened](Self::reopen) before it is used again.
+    /// `Conflict` if the journal does not end at `expected_seq`; `Refused` if an event cannot be stored at all; else that
+    /// writing failed. Then the file is closed and the journal must be [reopened](Self::reopen) before it is used again.
     pub fn append(&mut self, expected_seq: u64, events: &[Arc<Event>]) -> Result<(), StoreError> {
         if expected_seq != self.head.seq {
             return Err(conflict(&self.run, expected_seq, self.head.seq));
@@ -127,31 +148,32 @@ impl Journal {
         let records = events.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let head = encoder.head();
         self.remember_before(events)?;
+        let db = connection(&mut self.db, &self.path)?;
         for event in events {
             self.brief.apply(&event.kind, event.at);
         }
         self.attempted = Some(head);
-        let db = connection(&mut self.db, &self.path)?;
-        match write(db, self.head, &records, head, &self.brief) {
+        let error = match write(db, self.head, &records, head, &self.brief) {
             Ok(Written::Whole) => {
                 self.head = head;
                 self.attempted = None;
-                Ok(())
+                return Ok(());
             }
             // Somebody has written to a file whose lock is held here.
-            Ok(Written::Elsewhere(found)) => Err(conflict(&self.run, expected_seq, found)),
+            Ok(Written::Elsewhere(found)) => conflict(&self.run, expected_seq, found),
             Ok(Written::Clash(seq)) => {
-                let message = format!("run {}: the data of event {seq} has the hash of other data", self.run);
-                Err(StoreError::refused(message))
+                StoreError::refused(format!("run {}: the data of event {seq} has the hash of other data", self.run))
             }
-            Err(error) => Err(StoreError::sqlite("write to", &self.path, &error)),
-        }
+            Err(error) => StoreError::sqlite("write to", &self.path, &error),
+        };
+        self.db = None;
+        Err(error)
     }
 
     /// Stores a snapshot of the state after the event `seq`, in place of the one before.
     ///
     /// # Errors
-    /// `Conflict` if `seq` has not been reached; else that it could not be written.
+    /// `Conflict` if `seq` has not been reached; else as [`Journal::append`].
     pub fn put_snapshot(&mut self, seq: u64, bytes: &[u8]) -> Result<(), StoreError> {
         if seq == 0 || seq > self.head.seq {
             return Err(conflict(&self.run, seq, self.head.seq));
@@ -169,7 +191,11 @@ impl Journal {
             )?;
             change.commit()
         };
-        write().map_err(|error| StoreError::sqlite("write a snapshot to", &self.path, &error))
+        let written = write().map_err(|error| StoreError::sqlite("write a snapshot to", &self.path, &error));
+        if written.is_err() {
+            self.db = None;
+        }
+        written
     }
 
     /// Opens the file anew after an error: descriptors that failed once are never trusted again.

@@ -6,7 +6,7 @@ use super::folder;
 use super::header::Label;
 use super::journal::SCHEMA;
 use super::saved;
-use super::{Store, check_name, read_undisturbed};
+use super::{LAST, Store, check_name, read_undisturbed};
 use crate::model::id::Name;
 use std::path::Path;
 
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// `NotFound`, with the nearest name; `Ambiguous`, with the candidates; `Io`.
     pub fn find(&self, word: &str) -> Result<Name, StoreError> {
-        if word == "last" {
+        if word == LAST {
             let newest = self.list()?.into_iter().next();
             return newest.map(|entry| entry.run).ok_or_else(|| {
                 StoreError::new(StoreErrorKind::NotFound, "there are no runs yet")

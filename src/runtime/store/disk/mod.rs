@@ -46,6 +46,8 @@ use folder::Lock;
 use saved::Since;
 use std::path::{Path, PathBuf};
 
+/// The word for the newest run; no run has this name.
+const LAST: &str = "last";
 /// The longest name of a run.
 const NAME_MAX: usize = 64;
 /// How often a read is begun again because a writer came or went meanwhile.
@@ -108,8 +110,7 @@ impl Store {
             moved => moved.map_err(|error| StoreError::io("make", &target, &error))?,
         }
         folder::sync(&self.runs())?;
-        let (journal, _) = Journal::open(&target.join("journal.db"), header.run.clone(), sync, lock)?;
-        Ok(journal)
+        Journal::fresh(&target.join("journal.db"), header, sync, lock)
     }
 
     /// Opens a run for writing and reads it.
@@ -202,11 +203,11 @@ fn read_undisturbed<T>(
 /// Names of runs become names of folders, and come from outside: letters, digits, `-` and `_` only.
 fn check_name(run: &str) -> Result<(), StoreError> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if !run.is_empty() && run.len() <= NAME_MAX && !run.starts_with('-') && run.bytes().all(fits) {
+    if !run.is_empty() && run.len() <= NAME_MAX && run != LAST && !run.starts_with('-') && run.bytes().all(fits) {
         return Ok(());
     }
     Err(StoreError::refused(format!("{run:?} cannot be the name of a run"))
-        .or(format!("use up to {NAME_MAX} letters, digits, `-` and `_`")))
+        .or(format!("use up to {NAME_MAX} letters, digits, `-` and `_`, not `{LAST}`")))
 }
 
 /// Removes what a process left that died while it began a run. Best effort: it is in nobody's way.

@@ -255,7 +255,8 @@ fn record_sum(previous: u64, seq: u64, at: Micros, value: Option<&ValueHash>, pa
     checksum(&[&previous.to_le_bytes(), &seq.to_le_bytes(), &at.0.to_le_bytes(), value, payload])
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String, String> {
+/// The JSON of something, unless it is nested too deep to be read back.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String, String> {
     let text = serde_json::to_string(value).map_err(|error| format!("it has no JSON: {error}"))?;
     let depth = depth(text.as_bytes());
     if depth > DEPTH_MAX {
@@ -302,5 +303,82 @@ fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
             b'"' => return,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::StepId;
+    use serde_json::json;
+
+    const START: Head = Head { seq: 0, checksum: 42 };
+
+    fn succeeded(output: Value) -> Event {
+        let kind = EventKind::StepSucceeded { step: StepId(3), output: Arc::new(output), fallback: None, reused: None };
+        Event { seq: 1, at: Micros(5), run: RunId(0), kind }
+    }
+
+    fn nested(depth: usize) -> Value {
+        (0..depth).fold(json!(1), |inner, _| json!([inner]))
+    }
+
+    #[test]
+    fn data_nested_deeper_than_serdes_limit_comes_back() {
+        // The event itself is one level.
+        let event = succeeded(nested(DEPTH_MAX - 1));
+        let (record, _) = Encoder::after(START).encode(&event).unwrap();
+        assert_eq!(Decoder::after(START, RunId(0)).accept(&record, |_| None).unwrap(), event);
+    }
+
+    #[test]
+    fn data_nested_too_deep_is_refused_before_it_is_written() {
+        let refused = Encoder::after(START).encode(&succeeded(nested(DEPTH_MAX))).unwrap_err();
+        assert!(refused.what.contains("1001 deep, at most 1000"), "{refused}");
+        let text = "[".repeat(1_000_000);
+        assert!(parse::<Value>(text.as_bytes()).is_err());
+        // Brackets in text are no nesting.
+        assert!(parse::<Value>(json!("\"[\\".repeat(5_000)).to_string().as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn large_data_stands_elsewhere_once_and_must_be_what_was_written() {
+        let event = succeeded(json!({"text": "x".repeat(LARGE)}));
+        let (record, large) = Encoder::after(START).encode(&event).unwrap();
+        let large = large.unwrap();
+        assert!(record.payload.len() < 100 && record.value == Some(large.hash));
+        let mut decoder = Decoder::after(START, RunId(0));
+        assert_eq!(decoder.clone().accept(&record, |_| None).unwrap_err().what, "the value it refers to is missing");
+        let other = decoder.clone().accept(&record, |_| Some(b"{}".to_vec())).unwrap_err();
+        assert_eq!(other.what, "the value it refers to is not the one that was written");
+        assert_eq!(decoder.accept(&record, |_| Some(large.json.clone())).unwrap(), event);
+        // A record whose reference was taken away or exchanged does not fit its checksum.
+        for value in [None, Some([0; 16])] {
+            let forged = Record { value, ..record.clone() };
+            let damage = Decoder::after(START, RunId(0)).accept(&forged, |_| Some(large.json.clone())).unwrap_err();
+            assert_eq!(damage.what, "its checksum does not fit");
+        }
+    }
+
+    #[test]
+    fn nothing_that_an_agent_says_is_taken_for_a_reference() {
+        for output in [json!(null), json!({"value": "00".repeat(16)}), json!({"event": "run_paused", "hash": [1]})] {
+            let event = succeeded(output);
+            let (record, large) = Encoder::after(START).encode(&event).unwrap();
+            assert!(large.is_none() && record.value.is_none());
+            let nothing = |_: &ValueHash| panic!("nothing is looked up");
+            assert_eq!(Decoder::after(START, RunId(0)).accept(&record, nothing).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn a_gap_is_named_by_the_event_that_is_missing() {
+        let mut encoder = Encoder::after(START);
+        let kinds = |seq| Event { seq, ..succeeded(json!(seq)) };
+        let records: Vec<Record> = (1..4).map(|seq| encoder.encode(&kinds(seq)).unwrap().0).collect();
+        let mut decoder = Decoder::after(START, RunId(0));
+        decoder.accept(&records[0], |_| None).unwrap();
+        let gap = decoder.accept(&records[2], |_| None).unwrap_err();
+        assert_eq!((gap.seq, &*gap.what), (2, "it is missing: event 3 follows event 1"));
     }
 }

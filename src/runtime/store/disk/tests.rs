@@ -133,6 +133,26 @@ pub(super) fn steps(count: u32) -> Vec<EventKind> {
 }
 
 #[test]
+fn workflows_that_ship_come_back_whole_with_the_header() {
+    let (_folder, store) = store();
+    let mut read = 0;
+    for (at, file) in std::fs::read_dir("workflows").unwrap().enumerate() {
+        let path = file.unwrap().path();
+        let name = path.to_string_lossy();
+        if path.extension().is_none_or(|ending| ending != "yaml") {
+            continue;
+        }
+        let source = crate::spec::source_from_bytes(&name, std::fs::read(&path).unwrap()).unwrap();
+        let Some(workflow) = crate::spec::read(&source, &crate::spec::Options::default()).value else { continue };
+        let header = Header { workflow: Arc::new(workflow), speed: 0.1, ..header(&format!("r{at}")) };
+        drop(store.create(&header, SyncMode::Normal).unwrap());
+        assert_eq!(store.read(&header.run).unwrap().header, header, "{name}");
+        read += 1;
+    }
+    assert!(read >= 5, "{read} workflows");
+}
+
+#[test]
 fn a_run_has_one_writer_and_any_number_of_readers() {
     let (_folder, store) = store();
     let mut journal = store.create(&header("a1"), SyncMode::Normal).unwrap();
@@ -273,7 +293,7 @@ fn folders_and_files_are_ours_alone_from_the_first_moment() {
 #[test]
 fn names_of_runs_lead_nowhere_but_into_the_store() {
     let (_folder, store) = store();
-    for name in ["", ".", "..", "../a", "a/b", "/etc", "-rf", "a\0", "ä", &"x".repeat(65)] {
+    for name in ["", "last", ".", "..", "../a", "a/b", "/etc", "-rf", "a\0", "ä", &"x".repeat(65)] {
         assert_eq!(kind(store.create(&header(name), SyncMode::Normal)), StoreErrorKind::Refused, "{name:?}");
         assert_eq!(kind(store.read(name)), StoreErrorKind::NotFound, "{name:?}");
     }
