@@ -46,6 +46,20 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Draw the graph of a workflow
     Graph(GraphArgs),
+    /// List saved runs, the newest first
+    Runs(RunsArgs),
+    /// Show a saved run: where it stands, its steps, its failures
+    Show(ShowArgs),
+    /// Print what happened in a saved run and what its agents printed
+    Logs(LogsArgs),
+    /// Read the journal of a saved run back; nothing is done again
+    Replay(ReplayArgs),
+    /// Go on with a run that was left or interrupted
+    Resume(ResumeArgs),
+    /// Try again what failed in a run
+    Retry(RetryArgs),
+    /// Begin a new run of what a saved one was made of
+    Rerun(RerunArgs),
     /// List the keys of the panel
     Keys(KeysArgs),
     /// Print the JSON Schema of workflow files
@@ -59,20 +73,6 @@ pub(crate) enum Command {
 /// Commands of later versions: known by name, refused.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Later {
-    #[command(hide = true, disable_help_flag = true)]
-    Runs(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Show(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Logs(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Resume(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Retry(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Rerun(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Replay(Rest),
     #[command(hide = true, disable_help_flag = true)]
     Pause(Rest),
     #[command(hide = true, disable_help_flag = true)]
@@ -99,13 +99,6 @@ impl Later {
     /// The command's name.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Runs(_) => "runs",
-            Self::Show(_) => "show",
-            Self::Logs(_) => "logs",
-            Self::Resume(_) => "resume",
-            Self::Retry(_) => "retry",
-            Self::Rerun(_) => "rerun",
-            Self::Replay(_) => "replay",
             Self::Pause(_) => "pause",
             Self::Cancel(_) => "cancel",
             Self::Answer(_) => "answer",
@@ -165,16 +158,40 @@ pub(crate) struct EngineOptions {
     /// Seed of every draw; default: drawn, or 0 with the virtual clock
     #[arg(long, value_name = "N", env = "UPBEAT_SEED", hide_env = true)]
     pub(crate) seed: Option<u64>,
-    /// Folder for saved runs (this version saves none yet)
-    #[arg(long, value_name = "DIR", env = "UPBEAT_STORE", hide_env = true, conflicts_with = "no_store")]
-    pub(crate) store: Option<PathBuf>,
-    /// Save nothing
-    #[arg(long, env = "UPBEAT_NO_STORE", hide_env = true, value_parser = FalseyValueParser::new())]
-    pub(crate) no_store: bool,
     #[arg(long, value_name = "FILE", env = "UPBEAT_FAULTS", hide = true)]
     pub(crate) faults: Option<OsString>,
-    #[arg(long, value_name = "MODE", env = "UPBEAT_SYNC", hide = true)]
-    pub(crate) sync: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+    /// Save nothing: what is interrupted is gone
+    #[arg(long, env = "UPBEAT_NO_STORE", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) no_store: bool,
+    #[command(flatten)]
+    pub(crate) sync: SyncOption,
+}
+
+/// Where saved runs lie.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StorePlace {
+    /// Folder of saved runs; default: upbeat's folder among those for state
+    #[arg(long, value_name = "DIR", env = "UPBEAT_STORE", hide_env = true)]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// How safely runs are saved.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SyncOption {
+    /// How safely a run is saved: `normal` survives a `kill -9` of upbeat, a loss of power may take the last moments;
+    /// `full` survives that too, and waits for the disk at every commit
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_enum,
+        env = "UPBEAT_SYNC",
+        hide_env = true,
+        default_value = "normal",
+        hide_possible_values = true
+    )]
+    pub(crate) sync: SyncWord,
 }
 
 /// `upbeat run`.
@@ -192,12 +209,129 @@ pub(crate) struct RunArgs {
     /// Load, but do not start
     #[arg(long, env = "UPBEAT_PAUSED", hide_env = true, value_parser = FalseyValueParser::new())]
     pub(crate) paused: bool,
-    #[arg(long, env = "UPBEAT_ACCEPT_CHANGES", hide = true, value_parser = FalseyValueParser::new())]
-    pub(crate) accept_changes: bool,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
     #[command(flatten)]
     pub(crate) engine: EngineOptions,
+}
+
+/// A saved run, and where to look for it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SavedRun {
+    /// The run: its id, the beginning of one, or `last`
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+}
+
+/// How a saved run goes on.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GoOnOptions {
+    /// Plain progress instead of the panel
+    #[arg(long, env = "UPBEAT_HEADLESS", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(crate) headless: bool,
+    /// What standard output carries; `json` and `jsonl` imply --headless
+    #[arg(long, value_enum, env = "UPBEAT_OUTPUT", hide_env = true)]
+    pub(crate) output: Option<RunOutput>,
+    /// Simulated agents work this many times as fast; default: as before
+    #[arg(long, value_name = "X", value_parser = speed, env = "UPBEAT_SPEED", hide_env = true)]
+    pub(crate) speed: Option<f64>,
+    #[command(flatten)]
+    pub(crate) sync: SyncOption,
+}
+
+/// `upbeat resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The run: its id, the beginning of one, or `last`; `@SEQ` behind it: only if its last event is that one
+    #[arg(value_name = "RUN[@SEQ]")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+    /// Go on although the workflow's file has changed: what has ended stays, the rest follows the new file
+    #[arg(
+        long, env = "UPBEAT_ACCEPT_CHANGES", hide_env = true, value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) accept_changes: bool,
+    #[command(flatten)]
+    pub(crate) options: GoOnOptions,
+}
+
+/// `upbeat retry`.
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    pub(crate) saved: SavedRun,
+    /// Only this step, and what was left out because of it; default: all that failed or was cancelled
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    #[command(flatten)]
+    pub(crate) options: GoOnOptions,
+}
+
+/// `upbeat rerun`.
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    #[command(flatten)]
+    pub(crate) saved: SavedRun,
+    /// Take over what succeeded, but for this step and what depends on it; default: everything is done again
+    #[arg(long, value_name = "STEP")]
+    pub(crate) from: Option<String>,
+    #[command(flatten)]
+    pub(crate) options: GoOnOptions,
+}
+
+/// `upbeat runs`.
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// The most runs listed
+    #[arg(long, value_name = "N", default_value = "20", value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+    pub(crate) limit: u64,
+    /// How they are told
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+}
+
+/// `upbeat show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) saved: SavedRun,
+    /// Only what failed, and what can be done about it
+    #[arg(long)]
+    pub(crate) failures: bool,
+    /// How it is told
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+/// `upbeat logs`.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) saved: SavedRun,
+    /// Only this step
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Only lines that this regular expression fits
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// How they are told: as lines, or as a JSON document a line
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+/// `upbeat replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) saved: SavedRun,
+    /// How it is told: what happened line by line, the result document, or the events as `upbeat run` printed them
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: RunOutput,
 }
 
 /// `upbeat check`.
@@ -296,6 +430,15 @@ pub(crate) enum ClockWord {
     Real,
     /// Time jumps from event to event
     Virtual,
+}
+
+/// How safely runs are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SyncWord {
+    /// Survives the end of upbeat, however sudden
+    Normal,
+    /// Survives a loss of power too
+    Full,
 }
 
 /// What a run prints.

@@ -1,70 +1,93 @@
 //! A run without the panel: progress on standard error, the result on standard output, signals as commands.
 
 use super::args::RunOutput;
-use super::out::{Done, EXIT_FAULT, Printer, Stop, say};
+use super::begin::{Begin, Start};
+use super::out::{Done, EXIT_FAULT, EXIT_USAGE, Printer, Stop, say};
 use super::progress::Progress;
 use super::signals::Signals;
 use crate::model::command::{Command, Rejection};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 use crate::model::safe::Safe;
-use crate::model::state::EndCause;
-use crate::model::view::RunSummary;
+use crate::model::state::{EndCause, RunState};
+use crate::model::view::{EngineView, RunSummary, Saving};
 use crate::report::events::{Names, event_json};
+use crate::report::ways::{Ways, saving_words};
 use crate::report::{json, result, summary};
-use crate::runtime::handle::{Handle, RunOrder};
+use crate::runtime::handle::Handle;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Lines that wait for a slow reader before the engine has to wait too.
 const WAITING_MAX: usize = 1_000;
 
-/// Loads, starts, watches and reports a run; gives the exit code. The engine is still there afterwards.
-pub(crate) async fn run(handle: &Handle, order: RunOrder, output: RunOutput, paused: bool) -> Done {
+/// What a headless run is told with.
+#[derive(Clone, Debug)]
+pub(crate) struct Telling {
+    /// What standard output carries.
+    pub(crate) output: RunOutput,
+    /// Whether the run is saved, and how commands name it.
+    pub(crate) saved: Option<Ways>,
+}
+
+/// Begins, watches and reports a run; gives the exit code. The engine is still there afterwards.
+pub(crate) async fn run(handle: &Handle, begin: Begin, telling: Telling) -> Done {
+    let code = if matches!(begin, Begin::New(..)) { EXIT_FAULT } else { EXIT_USAGE };
     let refused = |rejection: &Rejection| {
         say(&format!("upbeat: {}", Safe::line(&rejection.to_string())));
-        Stop(EXIT_FAULT)
+        Stop(code)
     };
-    let events = handle.subscribe().await.map_err(|rejection| refused(&rejection))?;
-    let run = handle.load(order).await.map_err(|rejection| refused(&rejection))?;
+    let parked = matches!(begin, Begin::New(_, Start::Parked));
+    let mut events = handle.subscribe().await.map_err(|rejection| refused(&rejection))?;
     let mut signals = Signals::new()?;
+    let (run, early) = enact(handle, begin, &mut events).await.map_err(|rejection| refused(&rejection))?;
     let names = names(handle, run).await?;
-    let mut watch = Watch { run, names, progress: None, lines: None, last: None };
-    match output {
+    let begun = handle.summary(run).await.map_or(0, |summary| summary.seq);
+    let mut watch = Watch { run, names, begun, seen: 0, progress: None, lines: None, stands: None };
+    match telling.output {
         RunOutput::Text | RunOutput::Json => watch.progress = Some(Progress::new(handle, run)),
         RunOutput::Jsonl => watch.lines = Some(Printer::stdout()),
     }
-    let open = if paused {
-        say("upbeat: loaded and not started (--paused); without a store nothing can resume it later");
-        true
+    let end = if parked {
+        let hint = if telling.saved.is_some() { "" } else { "; without a store nothing can resume it later" };
+        say(&format!("upbeat: loaded and not started (--paused){hint}"));
+        End::Over
     } else {
-        handle.command(Command::Start { run }).await.map_err(|rejection| refused(&rejection))?;
-        watch.follow(handle, events, &mut signals).await
+        let source = Source { handle, early, events, is_saved: telling.saved.is_some() };
+        watch.follow(source, &mut signals).await
     };
-    if !open {
-        // The reader of the events has gone: nobody wants the rest.
-        drop(handle.command(Command::Cancel { run, cause: EndCause::Quit }).await);
+    if matches!(end, End::Unread) {
+        // Nobody wants the rest; whoever closes the engine parks or ends the run.
         return Err(Stop(super::out::EXIT_CLOSED));
     }
-    let Some(summary) = handle.summary(run).await else {
+    let Some(mut summary) = handle.summary(run).await else {
         say("upbeat: the engine ended before the run did; this is a fault of upbeat");
         return Err(Stop(EXIT_FAULT));
     };
-    if output != RunOutput::Text {
-        let run = Safe::line(&summary.run_name);
-        watch.note(format!("upbeat: run {run}, seed {}; nothing of it was saved", summary.seed)).await;
+    if let End::Trouble(_) = end {
+        // Whatever the engine has decided since: it is not recorded, so it has not happened.
+        summary.state = if summary.state == RunState::Pending { RunState::Pending } else { RunState::Paused };
     }
-    let code = result::exit_code(&summary);
-    let cut_short = async {
-        // The result may be held by a reader that stands still: a signal ends the waiting for it.
-        signals.next().await;
-        Ok(code)
-    };
-    tokio::select! {
-        end = watch.report(&summary, output) => end.map(|()| code),
-        code = cut_short => code,
+    watch.conclude(&summary, end, &telling, &mut signals).await
+}
+
+/// Begins the run while somebody reads the events, because the engine waits for its readers.
+async fn enact(
+    handle: &Handle,
+    begin: Begin,
+    events: &mut mpsc::Receiver<Arc<Event>>,
+) -> Result<(RunId, VecDeque<Arc<Event>>), Rejection> {
+    let mut early = VecDeque::new();
+    let begun = begin.enact(handle);
+    tokio::pin!(begun);
+    loop {
+        tokio::select! {
+            biased;
+            run = &mut begun => return Ok((run?, early)),
+            Some(event) = events.recv() => early.push_back(event),
+        }
     }
 }
 
@@ -76,101 +99,172 @@ async fn names(handle: &Handle, run: RunId) -> Result<Names, Stop> {
     Ok(Names::of(run, &view.agents))
 }
 
+/// Why the watching ended.
+enum End {
+    /// The run has ended, or stands still until somebody resumes it.
+    Over,
+    /// Nobody reads the events any more.
+    Unread,
+    /// Nothing can be recorded any more, and why.
+    Trouble(String),
+}
+
+/// What is watched.
+struct Source<'h> {
+    handle: &'h Handle,
+    /// Events that came while the run was begun.
+    early: VecDeque<Arc<Event>>,
+    events: mpsc::Receiver<Arc<Event>>,
+    is_saved: bool,
+}
+
 struct Watch {
     run: RunId,
     names: Names,
+    /// The last event that came of beginning: an end before it has been taken back.
+    begun: u64,
+    /// The last event that was seen.
+    seen: u64,
     /// Lines for people, on standard error.
     progress: Option<Progress>,
     /// Lines for machines, on standard output.
     lines: Option<Printer>,
-    /// The event that ended the run.
-    last: Option<Arc<Event>>,
+    /// The event that ended the run or brought it to a stand.
+    stands: Option<Arc<Event>>,
 }
 
 impl Watch {
-    /// Until the run has ended. False: nobody reads the events any more.
-    async fn follow(&mut self, handle: &Handle, mut events: mpsc::Receiver<Arc<Event>>, signals: &mut Signals) -> bool {
-        let mut waiting = VecDeque::new();
+    /// Until the run has ended or stands still.
+    async fn follow(&mut self, source: Source<'_>, signals: &mut Signals) -> End {
+        let Source { handle, early, mut events, is_saved } = source;
+        let mut views = handle.views();
+        let mut waiting: VecDeque<String> = early.iter().filter_map(|event| self.take(event)).collect();
         let mut ending = false;
-        loop {
+        while !self.is_over() || !waiting.is_empty() {
             // A reader that stands still holds the engine, until the run is to end: then nothing may hold it.
             let room = waiting.len() < WAITING_MAX || ending;
             tokio::select! {
                 biased;
                 cause = signals.next() => {
-                    if self.last.is_some() {
-                        return true;
+                    if self.is_over() {
+                        return End::Over;
                     }
                     ending = true;
                     // A refusal means that the run has ended in the meantime, and its last event is on the way.
-                    let _ = handle.send(Command::Cancel { run: self.run, cause });
+                    let _ = handle.send(self.leave(is_saved, cause));
                 }
                 open = hand_over(self.lines.as_ref(), &mut waiting), if !waiting.is_empty() => {
                     if !open {
-                        return false;
+                        return End::Unread;
                     }
                 }
-                event = events.recv(), if room && self.last.is_none() => {
-                    let Some(event) = event else { return true };
-                    if event.run == self.run {
-                        waiting.extend(self.take(&event));
-                    }
+                event = events.recv(), if room && !self.is_over() => {
+                    let Some(event) = event else { return End::Over };
+                    waiting.extend(self.take(&event));
                 }
+                trouble = trouble(&mut views), if is_saved && !self.is_over() => return End::Trouble(trouble),
                 () = tick(self.progress.as_mut()) => {}
             }
-            if self.last.is_some() && waiting.is_empty() {
-                return true;
-            }
         }
+        End::Over
+    }
+
+    /// What a signal asks for: said again it means at once.
+    const fn leave(&self, is_saved: bool, cause: EndCause) -> Command {
+        if is_saved { Command::Park { run: self.run } } else { Command::Cancel { run: self.run, cause } }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stands.is_some() && self.seen >= self.begun
     }
 
     /// Notes an event; gives the line it makes for machines.
     fn take(&mut self, event: &Arc<Event>) -> Option<String> {
+        if event.run != self.run {
+            return None;
+        }
+        self.seen = event.seq;
         match event.kind {
             EventKind::RunStarted { .. } => self.names.started = self.names.started.or(Some(event.at)),
-            EventKind::RunFinished { .. } => {
-                self.last = Some(event.clone());
-                return None;
-            }
+            EventKind::RunPaused | EventKind::RunFinished { .. } => self.stands = Some(event.clone()),
+            EventKind::RunResumed | EventKind::RunReopened => self.stands = None,
             _ => {}
+        }
+        if self.is_over() && matches!(event.kind, EventKind::RunFinished { .. }) {
+            // It becomes the last line, with the result.
+            return None;
         }
         self.lines.as_ref().map(|_| json::line(&event_json(event, &self.names)) + "\n")
     }
 
-    /// Says a line behind the progress.
-    async fn note(&mut self, line: String) {
+    /// Says what has to be said, prints the result, and gives the exit code.
+    async fn conclude(mut self, summary: &RunSummary, end: End, telling: &Telling, signals: &mut Signals) -> Done {
+        let run = Safe::line(&summary.run_name);
+        let mut notes = Vec::new();
+        if telling.output != RunOutput::Text {
+            let saved = saving_words(summary.saving);
+            notes.push(format!("upbeat: run {run}, seed {}; {saved}", summary.seed));
+        }
+        let ways = telling.saved.clone().unwrap_or_default();
+        if let End::Trouble(why) = &end {
+            notes.push(format!("upbeat: the run cannot be recorded and is left: {}", Safe::line(why)));
+            notes.push(format!("resume with: {}", ways.command("resume", &run.to_string())));
+        } else if summary.saving != Saving::Nothing && !summary.state.ended() {
+            notes.push(format!("resume with: {}", ways.resume(&summary.run_name, summary.seq)));
+        }
+        self.note(&notes).await;
+        let code = result::exit_code(summary);
+        let cut_short = async {
+            // The result may be held by a reader that stands still: a signal ends the waiting for it.
+            signals.next().await;
+            Ok(code)
+        };
+        tokio::select! {
+            end = self.report(summary, telling.output, &ways) => end.map(|()| code),
+            code = cut_short => code,
+        }
+    }
+
+    /// Says lines behind the progress.
+    async fn note(&mut self, lines: &[String]) {
         if let Some(progress) = self.progress.take() {
             progress.finish().await;
         }
-        say(&line);
+        lines.iter().for_each(|line| say(line));
     }
 
     /// Prints the result.
-    async fn report(&mut self, summary: &RunSummary, output: RunOutput) -> Result<(), Stop> {
-        if let Some(progress) = self.progress.take() {
-            progress.finish().await;
-        }
+    async fn report(&mut self, summary: &RunSummary, output: RunOutput, ways: &Ways) -> Result<(), Stop> {
         let stdout = self.lines.take().unwrap_or_else(Printer::stdout);
         let text = match output {
-            RunOutput::Text => summary::text(summary),
+            RunOutput::Text => summary::text(summary, ways),
             RunOutput::Json => json::pretty(&result::document(summary)) + "\n",
-            RunOutput::Jsonl => self.last_line(summary) + "\n",
+            RunOutput::Jsonl => last_line(self.stands.as_deref(), &self.names, summary) + "\n",
         };
         stdout.print(text).await;
         stdout.finish().await
     }
+}
 
-    /// The event that ended the run, with the result.
-    fn last_line(&self, summary: &RunSummary) -> String {
-        let mut line = match &self.last {
-            Some(event) => {
-                let event = event_json(event, &self.names);
-                json!({"seq": event["seq"], "at_ms": event["at_ms"], "event": event["event"]})
-            }
-            None => json!({"event": "run_finished"}),
-        };
-        line["result"] = result::document(summary);
-        json::line(&line)
+/// The last line for machines: the event that ended the run, if one did, with the result.
+pub(crate) fn last_line(last: Option<&Event>, names: &Names, summary: &RunSummary) -> String {
+    let mut line = match last.filter(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
+        Some(event) => {
+            let event = event_json(event, names);
+            json!({"seq": event["seq"], "at_ms": event["at_ms"], "event": event["event"]})
+        }
+        None => json!({"event": "run_finished"}),
+    };
+    line["result"] = result::document(summary);
+    json::line(&line)
+}
+
+/// Waits until the store takes nothing, and says why.
+async fn trouble(views: &mut watch::Receiver<Arc<EngineView>>) -> String {
+    let why = |view: &EngineView| view.store.trouble.as_ref().map(|trouble| trouble.message.clone());
+    match views.wait_for(|view| view.store.trouble.is_some()).await {
+        Ok(view) => why(&view).unwrap_or_default(),
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -2,16 +2,15 @@
 
 use super::args::{ModeWord, ModelOptions, Output};
 use super::out::{self, EXIT_USAGE, Stop, refuse, say};
+use super::recipe::{Input, Recipe, STDIN};
 use crate::model::policy::Mode;
-use crate::model::workflow::Workflow;
+use crate::model::workflow::{FileStamp, Workflow};
 use crate::report::json;
+use crate::runtime::store::disk::file_hash;
 use crate::spec::{self, Code, Diagnostic, LIMITS, Options, Outcome, Severity, Source};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-
-/// The name of standard input, as an option and in messages.
-const STDIN: &str = "-";
 
 /// What the workflow is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +28,8 @@ pub(crate) struct Loaded {
     diagnostics: Vec<Diagnostic>,
     /// Diagnostics beyond the limit.
     more: usize,
+    /// The files that were read.
+    files: Vec<FileStamp>,
 }
 
 impl Loaded {
@@ -39,14 +40,44 @@ impl Loaded {
         outcome.value
     }
 
+    /// The text of a file, or of standard input, noted as read.
+    fn source(&mut self, path: &Path) -> Option<Source> {
+        match read(path) {
+            Ok((source, hash)) => {
+                if let Input::File(path) = Input::of(path) {
+                    self.files.push(FileStamp { path, hash });
+                }
+                Some(source)
+            }
+            Err(fault) => {
+                self.diagnostics.push(*fault);
+                None
+            }
+        }
+    }
+
     /// The workflow, unless its file is refused.
     pub(crate) const fn workflow(&self) -> Option<&Workflow> {
         self.workflow.as_ref()
     }
 
+    /// The files that were read.
+    pub(crate) fn files(&self) -> Vec<FileStamp> {
+        self.files.clone()
+    }
+
     /// Everything there is to say.
     pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
+    }
+
+    /// What was said about files beside a workflow, then about the workflow.
+    fn and(mut self, workflow: Self) -> Self {
+        self.diagnostics.extend(workflow.diagnostics);
+        self.files.extend(workflow.files);
+        self.more += workflow.more;
+        self.workflow = workflow.workflow;
+        self
     }
 
     /// Errors, and the rest.
@@ -104,24 +135,18 @@ impl Beside {
         if stdin(&model.agents) && stdin(&model.data) {
             return refuse("--agents and --data cannot both be read from standard input");
         }
-        let mut value = |path: &Option<PathBuf>| {
-            let source = path.as_ref().map(|path| source(path))?;
-            source.map_err(|fault| faults.diagnostics.push(*fault)).ok()
-        };
+        let mut value = |path: &Option<PathBuf>| faults.source(path.as_deref()?);
         let (agents, data) = (value(&model.agents), value(&model.data));
         let agents = agents.and_then(|source| faults.add(spec::read_agents(&source)));
         let data = data.and_then(|source| faults.add(spec::read_data(&source)));
-        let mode = model.mode.map(|word| {
-            let mode = if word == ModeWord::Sequential { Mode::Sequential } else { Mode::Parallel };
-            (mode, "the option --mode".to_owned())
-        });
+        let mode = model.mode.map(|word| if word == ModeWord::Sequential { Mode::Sequential } else { Mode::Parallel });
         let options = Options {
             // Without the agents that were to come from outside, every capability would seem to be missing.
             agents_needed: needs == Needs::Agents && (model.agents.is_none() || agents.is_some()),
             agents: agents.unwrap_or_default(),
             data,
             set,
-            mode,
+            mode: mode.map(by_option),
             max_parallel: model.max_parallel,
             folder: None,
             cores: cores(),
@@ -140,26 +165,68 @@ impl Beside {
         if path.as_os_str() == STDIN && std::mem::replace(&mut self.stdin_taken, true) {
             return refuse("standard input can be read only once");
         }
-        match source(path) {
-            Ok(source) => {
-                self.options.folder = folder(path);
-                loaded.workflow = loaded.add(spec::read(&source, &self.options));
-            }
-            Err(fault) => loaded.diagnostics.push(*fault),
+        if let Some(source) = loaded.source(path) {
+            self.options.folder = folder(path);
+            loaded.workflow = loaded.add(spec::read(&source, &self.options));
         }
         Ok(loaded)
+    }
+
+    /// What a workflow from `path` can be read again by.
+    fn recipe(&self, path: &Path, model: &ModelOptions) -> Recipe {
+        let options = &self.options;
+        Recipe {
+            workflow: Input::of(path),
+            agents: model.agents.as_deref().map(Input::of),
+            data: options.data.clone(),
+            set: options.set.clone(),
+            mode: options.mode.as_ref().map(|(mode, _)| *mode),
+            max_parallel: options.max_parallel,
+            cores: options.cores,
+        }
     }
 }
 
 /// Reads one workflow with everything that belongs to it.
 pub(crate) fn workflow(path: &Path, model: &ModelOptions, needs: Needs) -> Result<Loaded, Stop> {
+    with_recipe(path, model, needs).map(|(loaded, _)| loaded)
+}
+
+/// The same, and what it can be read again by.
+pub(crate) fn with_recipe(path: &Path, model: &ModelOptions, needs: Needs) -> Result<(Loaded, Recipe), Stop> {
     let mut beside = Beside::read(model, needs)?;
     let loaded = beside.workflow(path)?;
-    let mut all = beside.faults;
-    all.diagnostics.extend(loaded.diagnostics);
-    all.more += loaded.more;
-    all.workflow = loaded.workflow;
-    Ok(all)
+    let recipe = beside.recipe(path, model);
+    Ok((beside.faults.and(loaded), recipe))
+}
+
+/// Reads a workflow again as it was read for a saved run. The paths are those of `recipe.files()`.
+pub(crate) fn again(recipe: &Recipe) -> Loaded {
+    let mut all = Loaded::default();
+    let Some(files) = recipe.files() else { return all };
+    let agents = files.get(1).and_then(|path| all.source(Path::new(path)));
+    let agents = agents.and_then(|source| all.add(spec::read_agents(&source)));
+    let path = Path::new(files[0]);
+    let options = Options {
+        agents_needed: files.len() < 2 || agents.is_some(),
+        agents: agents.unwrap_or_default(),
+        data: recipe.data.clone(),
+        set: recipe.set.clone(),
+        mode: recipe.mode.map(by_option),
+        max_parallel: recipe.max_parallel,
+        folder: folder(path),
+        cores: recipe.cores,
+    };
+    let mut loaded = Loaded::default();
+    if let Some(source) = loaded.source(path) {
+        loaded.workflow = loaded.add(spec::read(&source, &options));
+    }
+    all.and(loaded)
+}
+
+/// A mode, and where it was said.
+fn by_option(mode: Mode) -> (Mode, String) {
+    (mode, "the option --mode".to_owned())
 }
 
 /// Slots for processes.
@@ -176,8 +243,8 @@ fn folder(path: &Path) -> Option<String> {
     whole.parent().and_then(Path::to_str).map(str::to_owned)
 }
 
-/// The text of a file, or of standard input; never more of it than a file may have.
-fn source(path: &Path) -> Result<Source, Box<Diagnostic>> {
+/// The text of a file, or of standard input, and its hash; never more of it than a file may have.
+fn read(path: &Path) -> Result<(Source, String), Box<Diagnostic>> {
     let name = path.to_string_lossy();
     let mut bytes = Vec::new();
     let most = LIMITS.bytes as u64 + 1;
@@ -187,7 +254,10 @@ fn source(path: &Path) -> Result<Source, Box<Diagnostic>> {
         File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
     };
     match read {
-        Ok(_) => spec::source_from_bytes(&name, bytes),
+        Ok(_) => {
+            let hash = file_hash(&bytes);
+            spec::source_from_bytes(&name, bytes).map(|source| (source, hash))
+        }
         Err(error) => Err(Box::new(Diagnostic::whole_file(&name, Code::Unreadable, unreadable(path, &error)))),
     }
 }

@@ -4,18 +4,29 @@
 //! does not know the panel: `main.rs` opens it and comes back with [`after_panel`].
 
 mod args;
+mod begin;
 mod check;
 mod graph;
 mod headless;
+mod journal;
 mod keys;
 mod load;
+mod logs;
 mod out;
 mod progress;
+mod recipe;
 mod refused;
+mod replay;
+mod resume;
 mod run;
+mod runs;
+mod saved;
+mod session;
+mod show;
 mod signals;
+mod store;
 
-pub use run::{PanelOrder, after_panel};
+pub use session::{PanelOrder, after_panel};
 
 use args::{Cli, Command, CompletionsArgs, Output, PlanArgs};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -70,6 +81,13 @@ fn command(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
             refused::config();
             return run::run(args, own);
         }
+        Some(Command::Resume(args)) => return resume::resume(args),
+        Some(Command::Retry(args)) => return resume::retry(args),
+        Some(Command::Rerun(args)) => return resume::rerun(args),
+        Some(Command::Runs(args)) => runs::runs(args),
+        Some(Command::Show(args)) => show::show(args),
+        Some(Command::Logs(args)) => logs::logs(args),
+        Some(Command::Replay(args)) => replay::replay(args),
         Some(Command::Check(args)) => check::check(args),
         Some(Command::Plan(args)) => plan(args),
         Some(Command::Graph(args)) => graph::graph(args),

@@ -14,15 +14,11 @@ pub(crate) fn command(later: &Later) -> Done {
 
 /// Refuses the options of later versions that were given.
 pub(crate) fn engine(options: &EngineOptions, matches: &ArgMatches) -> Result<(), Stop> {
-    let given = [("faults", options.faults.is_some()), ("sync", options.sync.is_some())];
-    given.into_iter().filter(|(_, given)| *given).try_for_each(|(id, _)| option(id, matches))
+    if options.faults.is_some() { option("faults", matches) } else { Ok(()) }
 }
 
 /// The same for `upbeat run`.
 pub(crate) fn run(args: &RunArgs, matches: &ArgMatches) -> Result<(), Stop> {
-    if args.accept_changes {
-        option("accept_changes", matches)?;
-    }
     model(&args.model)?;
     engine(&args.engine, matches)
 }

@@ -1,86 +1,74 @@
 //! `upbeat run FILE` and `upbeat [FILE]`: from options to an engine with a loaded run, then the panel or plain progress.
 
-use super::args::{Cli, ClockWord, EngineOptions, Output, RunArgs, RunOutput};
+use super::args::{Cli, ClockWord, EngineOptions, ModelOptions, Output, RunArgs, RunOutput};
+use super::begin::{Begin, Start};
 use super::load::{self, Needs};
-use super::out::{Done, EXIT_FAULT, Stop, refuse, say};
-use super::{Next, headless, refused};
+use super::out::{EXIT_FAULT, Stop, refuse, say};
+use super::session::{self, Session};
+use super::store::{self, Kept};
+use super::{Next, refused};
 use crate::model::agent::{AgentKind, Builtin};
-use crate::model::command::Command;
-use crate::model::id::RunId;
 use crate::model::safe::Safe;
-use crate::model::state::{EndCause, RunState};
 use crate::model::step::{Fallback, Work};
 use crate::model::workflow::Workflow;
-use crate::report::{result, summary};
+use crate::runtime::chance;
 use crate::runtime::clock::ClockKind;
-use crate::runtime::handle::{Handle, RunOrder};
-use crate::runtime::{self, Runtime, chance, environment};
+use crate::runtime::handle::{Origin, RunOrder};
 use clap::{ArgMatches, CommandFactory};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
-
-/// A loaded run that waits for the panel. Give it back to [`super::after_panel`] when the panel has closed.
-#[derive(Debug)]
-pub struct PanelOrder {
-    runtime: Runtime,
-    /// The run the panel shows.
-    pub run: RunId,
-}
-
-impl PanelOrder {
-    /// The way to the engine.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        self.runtime.handle()
-    }
-}
 
 /// `upbeat run FILE`.
 pub(crate) fn run(args: &RunArgs, matches: &ArgMatches) -> Result<Next, Stop> {
     refused::run(args, matches)?;
-    let output = args.output.unwrap_or(RunOutput::Text);
-    let plain = args.headless || output != RunOutput::Text;
-    let no_panel = if plain { None } else { no_panel() };
-    if let Some(why) = no_panel {
-        say(&format!("upbeat: plain progress, because {why}"));
-    }
-    let told = if output == RunOutput::Text { Output::Text } else { Output::Json };
-    let loaded = load::workflow(&args.file, &args.model, Needs::Agents)?;
-    let order = order(loaded.accept(told)?, &args.engine)?;
-    let runtime = start_engine(&args.engine)?;
-    if plain || no_panel.is_some() {
-        return Ok(Next::Exit(plainly(runtime, order, output, args.paused)?));
-    }
-    panel(runtime, order, !args.paused)
+    let output = session::output(args.output, args.headless);
+    let told = if output.is_none_or(|output| output == RunOutput::Text) { Output::Text } else { Output::Json };
+    let (workflow, origin) = read(&args.file, &args.model, told)?;
+    let kept = store::for_new(&args.engine, matches)?;
+    let order = order(workflow, origin, &args.engine, kept.as_ref())?;
+    let start = match (args.paused, output) {
+        (false, _) => Start::Now,
+        (true, None) => Start::Later,
+        (true, Some(_)) => Start::Parked,
+    };
+    session(&args.engine, kept)?.begin(Begin::New(Box::new(order), start), output)
 }
 
 /// `upbeat [FILE]`.
 pub(crate) fn open(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
     refused::model(&cli.model)?;
     refused::engine(&cli.engine, matches)?;
-    if let Some(why) = no_panel() {
+    if let Some(why) = session::no_panel() {
         let file = cli.file.as_ref().map_or("FILE".into(), |file| file.to_string_lossy());
         return refuse(&format!("there is no panel, because {why}; `upbeat run {}` runs without", Safe::line(&file)));
     }
     let Some(file) = &cli.file else { return refuse(&no_file()) };
     hint_at_command(file);
-    let loaded = load::workflow(file, &cli.model, Needs::Agents)?;
-    let order = order(loaded.accept(Output::Text)?, &cli.engine)?;
-    panel(start_engine(&cli.engine)?, order, false)
+    let (workflow, origin) = read(file, &cli.model, Output::Text)?;
+    let kept = store::for_new(&cli.engine, matches)?;
+    let order = order(workflow, origin, &cli.engine, kept.as_ref())?;
+    session(&cli.engine, kept)?.begin(Begin::New(Box::new(order), Start::Later), None)
 }
 
-/// Why the panel cannot be shown.
-fn no_panel() -> Option<&'static str> {
-    if !std::io::stdin().is_terminal() {
-        Some("standard input is not a terminal")
-    } else if !std::io::stdout().is_terminal() {
-        Some("standard output is not a terminal")
-    } else if environment::var("TERM").is_some_and(|term| term == "dumb") {
-        Some("TERM is `dumb`")
-    } else {
-        None
-    }
+/// Reads the workflow, and what it can be read again by.
+fn read(file: &Path, model: &ModelOptions, told: Output) -> Result<(Workflow, Origin), Stop> {
+    let (loaded, recipe) = load::with_recipe(file, model, Needs::Agents)?;
+    let files = loaded.files();
+    let workflow = loaded.accept(told)?;
+    let recipe = serde_json::to_value(recipe).map_err(|error| {
+        say(&format!("upbeat: what the workflow was read from cannot be noted: {error}"));
+        Stop(EXIT_FAULT)
+    })?;
+    Ok((workflow, Origin { files, recipe }))
+}
+
+/// The engine that the options ask for.
+fn session(options: &EngineOptions, kept: Option<Kept>) -> Result<Session, Stop> {
+    let clock = match options.clock {
+        ClockWord::Real => ClockKind::Real,
+        ClockWord::Virtual => ClockKind::Virtual,
+    };
+    Session::start(clock, options.speed, kept, store::sync(&options.sync))
 }
 
 /// What to do without a file: name the ones at hand.
@@ -110,7 +98,12 @@ fn hint_at_command(file: &Path) {
 }
 
 /// The run that the options ask for.
-fn order(workflow: Workflow, options: &EngineOptions) -> Result<RunOrder, Stop> {
+fn order(
+    mut workflow: Workflow,
+    origin: Origin,
+    options: &EngineOptions,
+    kept: Option<&Kept>,
+) -> Result<RunOrder, Stop> {
     let seed = match (options.seed, options.clock) {
         (Some(seed), _) => seed,
         (None, ClockWord::Virtual) => 0,
@@ -125,7 +118,11 @@ fn order(workflow: Workflow, options: &EngineOptions) -> Result<RunOrder, Stop> 
             ));
         }
     }
-    Ok(RunOrder { workflow: Arc::new(workflow), name: chance::run_id(), seed, origin: None, reuse: None })
+    if let Some(kept) = kept.filter(|_| options.clock == ClockWord::Real) {
+        session::measured(&mut workflow, kept);
+    }
+    let origin = kept.is_some().then_some(origin);
+    Ok(RunOrder { workflow: Arc::new(workflow), name: chance::run_id(), seed, origin, reuse: None })
 }
 
 /// Agents that a step may use and that work in real time.
@@ -151,79 +148,4 @@ fn real_agents(workflow: &Workflow) -> Vec<String> {
         kind => format!("{} ({})", Safe::line(&agent.id), kind.word()),
     })
     .collect()
-}
-
-/// The one place where an engine is started.
-fn start_engine(options: &EngineOptions) -> Result<Runtime, Stop> {
-    let clock = match options.clock {
-        ClockWord::Real => ClockKind::Real,
-        ClockWord::Virtual => ClockKind::Virtual,
-    };
-    let started = environment::own_program()
-        .and_then(|program| runtime::start(runtime::Config { clock, speed: options.speed, program, store: None }));
-    started.map_err(|error| {
-        say(&format!("upbeat: cannot start the engine: {error}"));
-        Stop(EXIT_FAULT)
-    })
-}
-
-/// Runs a future to its end.
-fn block_on<T>(future: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(future),
-        Err(error) => {
-            say(&format!("upbeat: cannot wait for events: {error}"));
-            Err(Stop(EXIT_FAULT))
-        }
-    }
-}
-
-fn plainly(runtime: Runtime, order: RunOrder, output: RunOutput, paused: bool) -> Done {
-    block_on(async move {
-        let end = headless::run(runtime.handle(), order, output, paused).await;
-        runtime.shutdown().await;
-        end
-    })
-}
-
-fn panel(runtime: Runtime, order: RunOrder, start: bool) -> Result<Next, Stop> {
-    block_on(async move {
-        let refused = |rejection| {
-            say(&format!("upbeat: {rejection}"));
-            Stop(EXIT_FAULT)
-        };
-        let run = runtime.handle().load(order).await.map_err(refused)?;
-        if start {
-            runtime.handle().command(Command::Start { run }).await.map_err(refused)?;
-        }
-        Ok(Next::Panel(PanelOrder { runtime, run }))
-    })
-}
-
-/// What follows when the panel has closed: everything is ended, a summary stays in the scrollback, and the exit code is
-/// that of the run.
-#[must_use]
-pub fn after_panel(order: PanelOrder) -> u8 {
-    let run = order.run;
-    let end = block_on(async move {
-        let handle = order.runtime.handle();
-        let mut views = handle.views();
-        let state = |view: &crate::model::view::EngineView| view.runs.iter().find(|r| r.id == run).map(|r| r.state);
-        if state(&views.borrow()).is_some_and(|state| state != RunState::Pending && !state.ended()) {
-            // The panel ends runs itself; this is for one that could not.
-            let _ = handle.command(Command::Cancel { run, cause: EndCause::Quit }).await;
-            let _ = views.wait_for(|view| state(view).is_none_or(RunState::ended)).await;
-        }
-        let summary = handle.summary(run).await;
-        order.runtime.shutdown().await;
-        match summary {
-            Some(summary) if summary.state != RunState::Pending => {
-                // Where the terminal has gone away nobody reads it; the run's end is told by the exit code all the same.
-                super::out::leave(&summary::text(&summary));
-                Ok(result::exit_code(&summary))
-            }
-            _ => Ok(0),
-        }
-    });
-    end.unwrap_or_else(|Stop(code)| code)
 }

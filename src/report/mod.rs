@@ -1,6 +1,8 @@
 //! Words and numbers for people and machines: looks of states, formats, results, plans, graph drawings.
 #![deny(clippy::iter_over_hash_type)]
 
+pub mod ahead;
+pub mod difference;
 pub mod events;
 pub mod format;
 pub mod graph;
@@ -9,7 +11,11 @@ pub mod look;
 pub mod plain;
 pub mod plan;
 pub mod result;
+pub mod runs;
 #[cfg(test)]
 mod sample;
 mod schedule;
+pub mod show;
 pub mod summary;
+pub mod ways;
+pub mod when;

@@ -1,9 +1,9 @@
 //! The result of a run: the document for machines and the exit code.
 
 use crate::model::completion::FailureClass;
-use crate::model::state::{EndCause, RunStatus, StepState};
+use crate::model::state::{EndCause, RunState, RunStatus, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{Counts, RunSummary, StepError};
+use crate::model::view::{Counts, RunSummary, Saving, StepError};
 use serde_json::{Map, Value, json};
 
 /// The word for a run that stands still and could go on.
@@ -14,13 +14,19 @@ pub const EXIT_PARKED: u8 = 75;
 /// How the run ended, in the word of the result document.
 #[must_use]
 pub const fn status(summary: &RunSummary) -> &'static str {
-    if summary.state.ended() { summary.status.word() } else { PARKED }
+    if is_parked(summary) { PARKED } else { summary.status.word() }
 }
 
-/// The exit code of a run that nothing was saved of.
+/// Whether it stands still and could go on. A stopped run could, if it was saved.
+const fn is_parked(summary: &RunSummary) -> bool {
+    let stopped = matches!((summary.state, summary.saving), (RunState::Stopped, Saving::Normal | Saving::Full));
+    stopped || !summary.state.ended()
+}
+
+/// The exit code of a run.
 #[must_use]
 pub const fn exit_code(summary: &RunSummary) -> u8 {
-    if !summary.state.ended() {
+    if is_parked(summary) {
         return EXIT_PARKED;
     }
     match (summary.status, summary.cause) {
@@ -199,7 +205,6 @@ fn recovery(summary: &RunSummary) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::state::RunState;
     use crate::report::json;
     use crate::report::sample;
 
@@ -248,6 +253,9 @@ mod tests {
             let summary = RunSummary { state, status, cause, ..sample::summary() };
             assert_eq!(exit_code(&summary), code, "{state:?} {status:?} {cause:?}");
         }
+        let saving = Saving::Normal;
+        let stopped = RunSummary { state: RunState::Stopped, cause: Some(Stop), saving, ..sample::summary() };
+        assert_eq!((exit_code(&stopped), status(&stopped)), (75, "parked"));
     }
 
     #[test]

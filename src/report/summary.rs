@@ -5,8 +5,9 @@
 
 use super::plain::{cause_words, duration, failed, message};
 use super::result::{recovery_status, remediation, speedup, status};
+use super::ways::{Ways, saving_words};
 use crate::model::safe::Safe;
-use crate::model::state::{EndCause, StepState};
+use crate::model::state::{EndCause, RunState, StepState};
 use crate::model::time::Micros;
 use crate::model::view::RunSummary;
 use serde_json::Value;
@@ -16,9 +17,9 @@ const ERRORS_SHOWN: usize = 20;
 /// Columns of the labels.
 const LABEL: usize = 11;
 
-/// The summary, each line ended by a line break.
+/// The summary, each line ended by a line break. `ways`: how the run is named to the command line.
 #[must_use]
-pub fn text(summary: &RunSummary) -> String {
+pub fn text(summary: &RunSummary, ways: &Ways) -> String {
     let mut out = String::new();
     let workflow = Safe::line(&summary.workflow.id);
     out += &format!("{workflow}  {}\n\n", headline(summary));
@@ -37,8 +38,12 @@ pub fn text(summary: &RunSummary) -> String {
     if let Some(data) = data(&summary.data) {
         row("data", data);
     }
-    row("run", format!("{}, seed {}; nothing of it was saved", Safe::line(&summary.run_name), summary.seed));
-    out += &errors(summary);
+    let saved = saving_words(summary.saving);
+    row("run", format!("{}, seed {}; {saved}", Safe::line(&summary.run_name), summary.seed));
+    if let Some(command) = ways.onward(summary) {
+        row(if summary.state.ended() { "try again" } else { "go on" }, command);
+    }
+    out += &failures(summary);
     out
 }
 
@@ -48,6 +53,7 @@ fn headline(summary: &RunSummary) -> String {
     let word = match status(summary) {
         "partial" => "succeeded in part",
         "deadline" => "failed: its deadline passed,",
+        "parked" if summary.state == RunState::Pending => "is loaded, not started,",
         "parked" => "is parked, not finished,",
         other => other,
     };
@@ -58,7 +64,8 @@ fn headline(summary: &RunSummary) -> String {
     format!("{}{after}{why}", word.strip_suffix(',').filter(|_| after.is_empty()).unwrap_or(word))
 }
 
-fn steps(summary: &RunSummary) -> String {
+/// How many steps there are of each kind.
+pub(crate) fn steps(summary: &RunSummary) -> String {
     let counts = &summary.counts;
     let mut text = format!("{} of {} succeeded", counts.of(StepState::Succeeded), counts.total());
     for state in StepState::ALL {
@@ -138,7 +145,9 @@ fn data(data: &Value) -> Option<String> {
     Some(format!("{} (`--output json` prints it)", names.join(", ")))
 }
 
-fn errors(summary: &RunSummary) -> String {
+/// What failed for good, and the way out of each; empty: nothing did.
+#[must_use]
+pub fn failures(summary: &RunSummary) -> String {
     let mut out = String::new();
     if summary.errors.is_empty() {
         return out;
@@ -165,14 +174,15 @@ fn errors(summary: &RunSummary) -> String {
 mod tests {
     use super::*;
     use crate::model::completion::FailureClass;
-    use crate::model::state::{RunState, RunStatus};
+    use crate::model::state::RunStatus;
+    use crate::model::view::Saving;
     use crate::report::sample;
     use serde_json::json;
 
     #[test]
     fn a_good_run_says_what_was_gained() {
         assert_eq!(
-            text(&sample::summary()),
+            text(&sample::summary(), &Ways::default()),
             "trading  succeeded after 8.0 s\n\
              \n\
              \x20 steps      5 of 5 succeeded\n\
@@ -194,7 +204,7 @@ mod tests {
         (summary.state, summary.status) = (RunState::Partial, RunStatus::Partial);
         (summary.steps_hit, summary.steps_recovered, summary.faults) = (2, 1, 1);
         summary.mttr = Some(Micros::from_millis(1_500));
-        let text = text(&summary);
+        let text = text(&summary, &Ways::default());
         assert!(text.starts_with("trading  succeeded in part after 8.0 s\n"), "{text}");
         assert!(text.contains("4 of 5 succeeded, 1 failed\n"));
         assert!(text.contains(
@@ -210,11 +220,26 @@ mod tests {
         let mut summary = sample::summary();
         (summary.state, summary.status, summary.cause) =
             (RunState::Cancelled, RunStatus::Cancelled, Some(EndCause::Quit));
-        assert!(text(&summary).starts_with("trading  cancelled after 8.0 s (quit)\n"));
+        assert!(text(&summary, &Ways::default()).starts_with("trading  cancelled after 8.0 s (quit)\n"));
         (summary.status, summary.cause) = (RunStatus::Deadline, Some(EndCause::Deadline));
-        assert!(text(&summary).starts_with("trading  failed: its deadline passed, after 8.0 s\n"));
+        assert!(text(&summary, &Ways::default()).starts_with("trading  failed: its deadline passed, after 8.0 s\n"));
         (summary.state, summary.cause, summary.elapsed) = (RunState::Paused, None, Micros::ZERO);
-        assert!(text(&summary).starts_with("trading  is parked, not finished\n"));
+        assert!(text(&summary, &Ways::default()).starts_with("trading  is parked, not finished\n"));
+    }
+
+    #[test]
+    fn a_saved_run_says_how_safe_it_is_and_how_to_go_on() {
+        let mut summary = RunSummary { saving: Saving::Normal, ..sample::summary() };
+        let said = |summary: &RunSummary| text(summary, &Ways::new(Some("/s".to_owned())));
+        let safe = "  run        r1, seed 0; saved: survives a kill, not a loss of power (`--sync full` does)\n";
+        assert!(said(&summary).ends_with(safe));
+        (summary.state, summary.saving) = (RunState::Paused, Saving::Full);
+        assert!(said(&summary).ends_with(
+            "seed 0; saved: survives a kill and a loss of power\n  go on      upbeat resume r1@20 --store /s\n"
+        ));
+        (summary.state, summary.status) = (RunState::Failed, RunStatus::Failed);
+        summary.counts.add(StepState::Failed);
+        assert!(said(&summary).ends_with("\n  try again  upbeat retry r1 --store /s\n"));
     }
 
     #[test]
@@ -222,7 +247,7 @@ mod tests {
         let mut summary = sample::summary();
         summary.errors = vec![sample::error("a", FailureClass::Crash, "x"); 5_000];
         summary.data = json!({});
-        let text = text(&summary);
+        let text = text(&summary, &Ways::default());
         assert!(text.lines().count() < 100 && text.contains("… and 4980 more"));
         assert!(!text.contains("  data"));
     }

@@ -158,10 +158,17 @@ fn lock_path(folder: &Path) -> PathBuf {
     folder.join("lock")
 }
 
-fn in_use(folder: &Path) -> StoreError {
+/// The process that last took the lock of a folder, if it said which it is.
+pub(super) fn writer(folder: &Path) -> Option<u32> {
     let mut text = String::new();
-    let read = File::open(lock_path(folder)).and_then(|file| file.take(20).read_to_string(&mut text));
-    let pid = read.ok().and_then(|_| text.trim().parse::<u32>().ok());
+    let file =
+        OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(lock_path(folder));
+    file.and_then(|file| file.take(20).read_to_string(&mut text)).ok()?;
+    text.trim().parse().ok()
+}
+
+fn in_use(folder: &Path) -> StoreError {
+    let pid = writer(folder);
     let run = folder.file_name().unwrap_or_default().to_string_lossy();
     let by = pid.map_or(String::new(), |pid| format!(" by process {pid}"));
     StoreError::new(StoreErrorKind::InUse { pid }, format!("run {run} is open for writing{by}"))

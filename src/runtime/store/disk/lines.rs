@@ -95,11 +95,37 @@ impl Store {
         if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(());
         }
-        let lines = read_undisturbed(&folder, &path, SCHEMA, |db, path| {
-            read(db, step).map_err(|error| StoreError::reading(run, path, &error))
+        let all = read_undisturbed(&folder, &path, SCHEMA, |db, path| {
+            read(db, step, 0, usize::MAX).map_err(|error| StoreError::reading(run, path, &error))
         })?;
-        lines.into_iter().for_each(each);
+        all.lines.into_iter().for_each(each);
         Ok(())
+    }
+}
+
+/// Some of the lines of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinesPage {
+    /// The lines, in order.
+    pub lines: Vec<Printed>,
+    /// Where the next page begins; `None`: there is none.
+    pub next: Option<u64>,
+}
+
+impl Store {
+    /// At most `most` of the lines that [`Store::read_lines`] gives, from the place `from` on; 0 is the beginning.
+    ///
+    /// # Errors
+    /// As [`Store::read_lines`].
+    pub fn lines_page(&self, run: &str, step: Option<StepId>, from: u64, most: usize) -> Result<LinesPage, StoreError> {
+        let folder = self.folder(run)?;
+        let path = folder.join("output.db");
+        if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(LinesPage::default());
+        }
+        read_undisturbed(&folder, &path, SCHEMA, |db, path| {
+            read(db, step, from, most).map_err(|error| StoreError::reading(run, path, &error))
+        })
     }
 }
 
@@ -301,31 +327,38 @@ fn drop_middle(change: &Transaction<'_>, kept: &mut Kept, bytes_max: u64) -> rus
     Ok(())
 }
 
-fn read(db: &mut Connection, step: Option<StepId>) -> rusqlite::Result<Vec<Printed>> {
+fn read(db: &mut Connection, step: Option<StepId>, from: u64, most: usize) -> rusqlite::Result<LinesPage> {
     let moment = db.transaction()?;
     let kept = Kept::read(&moment)?;
     // A remark of the store belongs to no step and is of interest to all.
     let sql = "SELECT n, at, step, attempt, agent, stream, text FROM lines
-        WHERE ?1 IS NULL OR step = ?1 OR (step IS NULL AND stream = 2) ORDER BY n";
+        WHERE n >= ?2 AND (?1 IS NULL OR step = ?1 OR (step IS NULL AND stream = 2)) ORDER BY n LIMIT ?3";
     let mut query = moment.prepare(sql)?;
-    let mut rows = query.query([step.map(|step| step.0)])?;
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut rows = query.query(params![step.map(|step| step.0), from.cast_signed(), limit])?;
     let mut lines = Vec::new();
-    let mut gap = Some(kept.dropped()).filter(|count| *count > 0);
+    let mut last = None;
+    let mut taken = 0;
+    // The gap belongs to the page that reaches over it.
+    let mut gap = Some(kept.dropped()).filter(|count| *count > 0 && from <= kept.head_next);
     while let Some(row) = rows.next()? {
         let line = printed(row)?;
-        if row.get::<_, i64>(0)?.cast_unsigned() >= kept.tail_first
+        let number = row.get::<_, i64>(0)?.cast_unsigned();
+        if number >= kept.tail_first
             && let Some(count) = gap.take()
         {
             lines
                 .push(Printed::gap(line.at, format!("{count} lines were left out here: a run keeps a bounded amount")));
         }
         lines.push(line);
+        (last, taken) = (Some(number), taken + 1);
     }
-    if let Some(count) = gap {
+    let next = last.filter(|_| taken == most).map(|number| number + 1);
+    if let Some(count) = gap.filter(|_| next.is_none()) {
         let at = lines.last().map_or(Micros::ZERO, |line| line.at);
         lines.push(Printed::gap(at, format!("{count} lines were left out here: a run keeps a bounded amount")));
     }
-    Ok(lines)
+    Ok(LinesPage { lines, next })
 }
 
 fn printed(row: &Row<'_>) -> rusqlite::Result<Printed> {

@@ -20,6 +20,7 @@ mod history;
 mod journal;
 mod lines;
 mod list;
+mod live;
 pub mod record;
 mod saved;
 mod writer;
@@ -37,11 +38,12 @@ pub use error::{StoreError, StoreErrorKind};
 pub use header::{FileStamp, Header, Label, file_hash};
 pub use history::{History, MEAN_OVER, Timing};
 pub use journal::Journal;
-pub use lines::{LINES_BYTES_MAX, Lines, Printed};
+pub use lines::{LINES_BYTES_MAX, Lines, LinesPage, Printed};
 pub use list::Entry;
 pub use saved::Saved;
 pub use writer::{Ack, Writer};
 
+use crate::model::event::Event;
 use folder::Lock;
 use saved::Since;
 use std::path::{Path, PathBuf};
@@ -137,6 +139,33 @@ impl Store {
     /// As [`Store::read`].
     pub fn read_since(&self, run: &str, seq: u64) -> Result<Saved, StoreError> {
         self.read_journal(run, Since::Event(seq))
+    }
+
+    /// How a run began.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn header(&self, run: &str) -> Result<Header, StoreError> {
+        let folder = self.folder(run)?;
+        let path = folder.join("journal.db");
+        let header = |db: &mut rusqlite::Connection, path: &Path| saved::header(db, path, run);
+        read_undisturbed(&folder, &path, journal::SCHEMA, header).map(|(header, _)| header)
+    }
+
+    /// At most `most` events behind the number `after`, and what is wrong with the one behind them, if something is:
+    /// those before it are good.
+    ///
+    /// # Errors
+    /// As [`Store::read`], where not even the beginning can be read.
+    pub fn events_page(
+        &self,
+        run: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<(Vec<Event>, Option<StoreError>), StoreError> {
+        let folder = self.folder(run)?;
+        let path = folder.join("journal.db");
+        read_undisturbed(&folder, &path, journal::SCHEMA, |db, path| saved::page(db, path, run, (after, most)))
     }
 
     /// Whether somebody has the run open for writing.

@@ -100,7 +100,8 @@ pub(super) fn read(db: &mut Connection, path: &Path, run: &str, since: Since) ->
     Ok(Saved { header, brief, snapshot, events, last_seq: head.seq, head })
 }
 
-fn header(db: &Connection, path: &Path, run: &str) -> Result<(Header, Head), StoreError> {
+/// How a run began, and the place before its first event.
+pub(super) fn header(db: &Connection, path: &Path, run: &str) -> Result<(Header, Head), StoreError> {
     let row = one(db, path, run, "SELECT json, checksum FROM header", |row| Ok((bytes(row, 0)?, number(row, 1)?)))?;
     let (json, checksum) = row.ok_or_else(|| StoreError::damaged(run, None, "it has no header"))?;
     if header_sum(&json) != checksum {
@@ -142,6 +143,46 @@ fn snapshot(db: &Connection, path: &Path, run: &str, head: Head) -> Result<Optio
 }
 
 fn events(db: &Connection, path: &Path, run: &str, after: Head, head: Head) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::with_capacity(usize::try_from((head.seq - after.seq).min(1_000_000)).unwrap_or(0));
+    let found = each(db, path, run, (after, usize::MAX), &mut |event| events.push(event))?;
+    ends_at(run, found, head)?;
+    Ok(events)
+}
+
+/// Some events behind number `after`, and what is wrong with the one behind them, if something is.
+pub(super) fn page(
+    db: &mut Connection,
+    path: &Path,
+    run: &str,
+    (after, most): (u64, usize),
+) -> Result<(Vec<Event>, Option<StoreError>), StoreError> {
+    let moment = db.transaction().map_err(|error| StoreError::reading(run, path, &error))?;
+    let sql = "SELECT checksum FROM header";
+    let checksum = one(&moment, path, run, sql, |row| number(row, 0))?.unwrap_or_default();
+    let start = Head { seq: 0, checksum };
+    let (head, _) = head(&moment, path, run)?;
+    let after = match anchor(&moment, path, run, after.min(head.seq), start) {
+        Ok(place) => place,
+        Err(damage) => return Ok((Vec::new(), Some(damage))),
+    };
+    let mut events = Vec::new();
+    let read = each(&moment, path, run, (after, most), &mut |event| events.push(event));
+    let damage = match read {
+        Ok(found) if events.len() < most => ends_at(run, found, head).err(),
+        Ok(_) => None,
+        Err(damage) => Some(damage),
+    };
+    Ok((events, damage))
+}
+
+/// Gives `take` at most so many events behind a place, and says where they end.
+fn each(
+    db: &Connection,
+    path: &Path,
+    run: &str,
+    (after, most): (Head, usize),
+    take: &mut dyn FnMut(Event),
+) -> Result<Head, StoreError> {
     let damaged = |damage: Damage| StoreError::damaged(run, Some(damage.seq), &damage.what);
     let sqlite = |error: rusqlite::Error| StoreError::reading(run, path, &error);
     let mut values = db.prepare("SELECT json FROM large WHERE hash = ?1").map_err(sqlite)?;
@@ -149,8 +190,7 @@ fn events(db: &Connection, path: &Path, run: &str, after: Head, head: Head) -> R
     let mut query = db.prepare(sql).map_err(sqlite)?;
     let mut rows = query.query([after.seq.cast_signed()]).map_err(sqlite)?;
     let mut decoder = Decoder::after(after, RunId(0));
-    let mut events = Vec::with_capacity(usize::try_from((head.seq - after.seq).min(1_000_000)).unwrap_or(0));
-    loop {
+    for _ in 0..most {
         let next = decoder.head().seq + 1;
         // A page that cannot be read is a place in the journal as well.
         let at_next = |error: rusqlite::Error| match StoreError::reading(run, path, &error) {
@@ -173,10 +213,9 @@ fn events(db: &Connection, path: &Path, run: &str, after: Head, head: Head) -> R
         if let Some(error) = failed {
             return Err(at_next(error));
         }
-        events.push(event.map_err(damaged)?);
+        take(event.map_err(damaged)?);
     }
-    ends_at(run, decoder.head(), head)?;
-    Ok(events)
+    Ok(decoder.head())
 }
 
 /// Compares where the events end with where they must.

@@ -1,0 +1,263 @@
+//! `upbeat resume`, `retry` and `rerun`: a saved run goes on, parts of it are tried again, or it is begun anew. Each says
+//! first what will be done again, by trying it out on an engine without hands.
+
+use super::args::{GoOnOptions, Output, RerunArgs, ResumeArgs, RetryArgs};
+use super::begin::{Begin, GoOn, Start};
+use super::load;
+use super::out::{Stop, refuse, say};
+use super::saved::{self, Folded};
+use super::session::{self, Session};
+use super::store::{self, Kept};
+use super::{Next, recipe::Recipe};
+use crate::engine::{Input, Outbox};
+use crate::model::command::Command;
+use crate::model::id::{Name, StepId};
+use crate::model::safe::Safe;
+use crate::model::state::{RunState, StepState};
+use crate::model::view::Shape;
+use crate::model::workflow::{FileStamp, Workflow};
+use crate::report::ahead::ahead;
+use crate::report::difference::differences;
+use crate::report::plain::list;
+use crate::runtime::chance;
+use crate::runtime::clock::ClockKind;
+use crate::runtime::handle::{Origin, RestoreOrder, RunOrder};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A changed definition that a run goes on under, and its files.
+type Definition = (Arc<Workflow>, Vec<FileStamp>);
+
+/// `upbeat resume RUN[@SEQ]`.
+pub(crate) fn resume(args: &ResumeArgs) -> Result<Next, Stop> {
+    let (word, seq) = word_and_seq(&args.run)?;
+    let kept = store::existing(&args.place)?;
+    let folded = idle(&kept, word)?;
+    let name = folded.name().clone();
+    if let Some(seq) = seq.filter(|seq| *seq != folded.last_seq) {
+        let found = folded.last_seq;
+        let show = kept.ways.command("show", &name);
+        let way_out = kept.ways.resume(&name, found);
+        return refuse(&format!(
+            "run {name} has moved on: its last event is {found}, not {seq}; look at it (`{show}`), then `{way_out}`"
+        ));
+    }
+    let state = folded.run_view().state;
+    if state.ended() {
+        let way_out = if state == RunState::Succeeded {
+            format!("`{}` does it all again", kept.ways.command("rerun", &name))
+        } else {
+            format!("`{}` tries again what did not succeed", kept.ways.command("retry", &name))
+        };
+        return refuse(&format!("run {name} has ended, it is {}; {way_out}", state.word()));
+    }
+    let definition = definition(&kept, &folded, args.accept_changes)?;
+    go_on(kept, folded, GoOn::Resume, definition, &args.options)
+}
+
+/// `upbeat retry RUN`.
+pub(crate) fn retry(args: &RetryArgs) -> Result<Next, Stop> {
+    let kept = store::existing(&args.saved.place)?;
+    let folded = idle(&kept, &args.saved.run)?;
+    let how = match &args.step {
+        Some(step) => GoOn::RetryStep(saved::step(&folded.workflow(), step)?),
+        None => GoOn::RetryFailed,
+    };
+    go_on(kept, folded, how, None, &args.options)
+}
+
+/// `upbeat rerun RUN`.
+pub(crate) fn rerun(args: &RerunArgs) -> Result<Next, Stop> {
+    let kept = store::existing(&args.saved.place)?;
+    let name = saved::find(&kept, &args.saved.run)?;
+    let folded = saved::fold(&kept, &name)?;
+    let mut workflow = (*folded.workflow()).clone();
+    let outputs = match &args.from {
+        Some(from) => taken_over(&folded, saved::step(&workflow, from)?),
+        None => Vec::new(),
+    };
+    let output = session::output(args.options.output, args.options.headless);
+    let clock = clock(&folded);
+    if clock == ClockKind::Real {
+        session::measured(&mut workflow, &kept);
+    }
+    let new = chance::run_id();
+    let reused: Vec<String> = outputs.iter().map(|(step, _)| workflow.step(*step).id.to_string()).collect();
+    let taken =
+        if reused.is_empty() { "nothing is taken over".to_owned() } else { format!("taken over: {}", list(&reused)) };
+    let left = workflow.steps.len() - reused.len();
+    say(&format!("upbeat: run {new} is a rerun of {name}; {taken}; {left} of {} to do", workflow.steps.len()));
+    let files = folded.files.clone().unwrap_or_else(|| folded.header.files.clone());
+    let origin = Some(Origin { files, recipe: folded.header.recipe.clone() });
+    let (seed, reuse) = (folded.header.seed, Some((name, outputs)));
+    let order = RunOrder { workflow: Arc::new(workflow), name: new, seed, origin, reuse };
+    let speed = args.options.speed.unwrap_or(folded.header.speed);
+    let session = Session::start(clock, speed, Some(kept), store::sync(&args.options.sync))?;
+    session.begin(Begin::New(Box::new(order), Start::Now), output)
+}
+
+/// `RUN` or `RUN@SEQ`.
+fn word_and_seq(text: &str) -> Result<(&str, Option<u64>), Stop> {
+    let Some((word, seq)) = text.split_once('@') else { return Ok((text, None)) };
+    match seq.parse() {
+        Ok(seq) => Ok((word, Some(seq))),
+        Err(_) => refuse(&format!(
+            "{} is not the number of an event; write RUN@SEQ as upbeat printed it, or RUN alone",
+            Safe::line(seq)
+        )),
+    }
+}
+
+/// A run that nobody carries on.
+fn idle(kept: &Kept, word: &str) -> Result<Folded, Stop> {
+    let name = saved::find(kept, word)?;
+    let folded = saved::fold(kept, &name)?;
+    if !folded.live {
+        return Ok(folded);
+    }
+    let (by, signal) = match folded.pid {
+        Some(pid) => (format!(" in process {pid}"), format!("kill -INT {pid}")),
+        None => (String::new(), "INT to its process".to_owned()),
+    };
+    refuse(&format!(
+        "run {name} is under way{by}; leave it there with `q` in its panel or `{signal}`, then resume it here"
+    ))
+}
+
+fn clock(folded: &Folded) -> ClockKind {
+    if folded.header.clock == "virtual" { ClockKind::Virtual } else { ClockKind::Real }
+}
+
+/// The definition to go on under, if the run's files have changed and that is accepted.
+fn definition(kept: &Kept, folded: &Folded, accepted: bool) -> Result<Option<Definition>, Stop> {
+    let Some(recipe) = folded.recipe() else { return Ok(None) };
+    let Some(files) = recipe.files() else { return Ok(None) };
+    if let Some(gone) = files.iter().find(|path| !Path::new(path).exists()) {
+        say(&format!("upbeat: {} is gone; the run goes on with what was saved of it", Safe::line(gone)));
+        return Ok(None);
+    }
+    let loaded = load::again(&recipe);
+    let is_read = |stamp: &FileStamp| files.contains(&&*stamp.path);
+    let before: Option<Vec<_>> = folded.files.as_ref().map(|stamps| stamps.iter().filter(|s| is_read(s)).collect());
+    let now = loaded.files();
+    if before
+        .as_ref()
+        .is_some_and(|before| before.len() == now.len() && now.iter().all(|stamp| before.contains(&stamp)))
+    {
+        return Ok(None);
+    }
+    changed(kept, folded, &recipe, loaded, accepted)
+}
+
+/// Files whose bytes are not what they were: what does that mean for the run?
+fn changed(
+    kept: &Kept,
+    folded: &Folded,
+    recipe: &Recipe,
+    loaded: load::Loaded,
+    accepted: bool,
+) -> Result<Option<Definition>, Stop> {
+    let files = loaded.files();
+    let shown = list(&recipe.files().unwrap_or_default().into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let name = folded.name();
+    if loaded.is_refused() {
+        loaded.say();
+        return refuse(&format!(
+            "{shown} changed since run {name} was begun and cannot be used as it is; correct it, or put back what it was"
+        ));
+    }
+    let mut workflow = loaded.accept(Output::Text)?;
+    let old = folded.workflow();
+    let differences = differences(&old, &workflow);
+    if differences.is_empty() {
+        if folded.files.is_some() {
+            say(&format!("upbeat: {shown} changed, but nothing in it that the run would notice"));
+        }
+        return Ok(None);
+    }
+    say(&format!("upbeat: {shown} changed since run {name} was begun:"));
+    differences.iter().for_each(|line| say(&format!("  {line}")));
+    if !accepted {
+        let command = kept.ways.command("resume", name);
+        return refuse(&format!(
+            "to go on under the changed file: `{command} --accept-changes`; to go on as before, put the file back"
+        ));
+    }
+    if clock(folded) == ClockKind::Real {
+        session::measured(&mut workflow, kept);
+    }
+    Ok(Some((Arc::new(workflow), files)))
+}
+
+/// Says what will happen, and has it happen.
+fn go_on(
+    kept: Kept,
+    mut folded: Folded,
+    how: GoOn,
+    definition: Option<Definition>,
+    options: &GoOnOptions,
+) -> Result<Next, Stop> {
+    let output = session::output(options.output, options.headless);
+    let ask = output.is_none();
+    let (name, seq) = (folded.name().clone(), folded.last_seq);
+    say(&format!("upbeat: run {name} of {}, {} at event {seq}", Safe::line(&folded.workflow().id), folded.word()));
+    for line in preview(&mut folded, how, definition.as_ref(), ask)? {
+        say(&format!("upbeat: {line}"));
+    }
+    let order = RestoreOrder { name, seq: Some(seq), definition, ask };
+    let speed = options.speed.unwrap_or(folded.header.speed);
+    let session = Session::start(clock(&folded), speed, Some(kept), store::sync(&options.sync))?;
+    session.begin(Begin::Saved(order, how), output)
+}
+
+/// What would become of the run: everything is decided as it will be, and nothing of it is done.
+fn preview(folded: &mut Folded, how: GoOn, definition: Option<&Definition>, ask: bool) -> Result<Vec<String>, Stop> {
+    let left = folded.run_view();
+    let agents = folded.view().agents;
+    let now = folded.now;
+    let (engine, run) = folded.engine();
+    let mut outbox = Outbox::default();
+    engine.reopen(now, run, ask, &mut outbox);
+    let mut inputs = Vec::new();
+    if let Some((workflow, files)) = definition {
+        inputs.push(Input::Redefined { run, workflow: workflow.clone(), files: files.clone() });
+    }
+    match how {
+        GoOn::Resume => {}
+        GoOn::RetryFailed => inputs.push(Input::Command(Command::RetryFailed { run })),
+        GoOn::RetryStep(step) => inputs.push(Input::Command(Command::RetryStep { run, step })),
+    }
+    for input in inputs {
+        if let Err(rejection) = engine.handle(now, &input, &mut outbox) {
+            let name = folded.name();
+            return refuse(&format!("run {name} cannot go on so: {}", Safe::line(&rejection.to_string())));
+        }
+    }
+    Ok(ahead(&left, &folded.run_view(), &agents))
+}
+
+/// The outputs of what succeeded, but for a step and everything that depends on it.
+fn taken_over(folded: &Folded, from: StepId) -> Vec<(StepId, Arc<Value>)> {
+    let run = folded.run_view();
+    let again = downstream(&run.shape, from);
+    let outputs = folded.summary().outputs;
+    let taken = outputs.into_iter().filter_map(|(name, output): (Name, Arc<Value>)| {
+        let step = run.workflow.find(&name)?;
+        let succeeded = run.steps[step.index()].state == StepState::Succeeded;
+        (succeeded && !again[step.index()]).then_some((step, output))
+    });
+    taken.collect()
+}
+
+/// A step and everything that depends on it.
+fn downstream(shape: &Shape, from: StepId) -> Vec<bool> {
+    let mut found = vec![false; shape.dependents.len()];
+    let mut waiting = vec![from];
+    while let Some(step) = waiting.pop() {
+        if !std::mem::replace(&mut found[step.index()], true) {
+            waiting.extend(&shape.dependents[step.index()]);
+        }
+    }
+    found
+}

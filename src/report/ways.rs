@@ -1,0 +1,98 @@
+//! The commands that go on with a saved run, as a person can paste them into a shell.
+
+use crate::model::safe::Safe;
+use crate::model::state::{RunState, StepState};
+use crate::model::view::{RunSummary, Saving};
+
+/// How to name a run to the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// The store's folder, where it is not the one that is looked into without being told.
+    store: Option<String>,
+}
+
+impl Ways {
+    /// `store`: the store's folder, unless it is the usual one.
+    #[must_use]
+    pub const fn new(store: Option<String>) -> Self {
+        Self { store }
+    }
+
+    /// `upbeat VERB RUN …`, safe to print.
+    #[must_use]
+    pub fn command(&self, verb: &str, run: &str) -> String {
+        let store = self.store.as_ref().map_or(String::new(), |store| format!(" --store {}", quoted(store)));
+        Safe::line(&format!("upbeat {verb} {run}{store}")).into_string()
+    }
+
+    /// What resumes a run, only if nothing has happened to it since event `seq`.
+    #[must_use]
+    pub fn resume(&self, run: &str, seq: u64) -> String {
+        self.command("resume", &format!("{run}@{seq}"))
+    }
+
+    /// The command that goes on with a run, if there is something left to be done.
+    #[must_use]
+    pub fn onward(&self, summary: &RunSummary) -> Option<String> {
+        if summary.saving == Saving::Nothing {
+            return None;
+        }
+        if !summary.state.ended() {
+            return Some(self.resume(&summary.run_name, summary.seq));
+        }
+        let counts = &summary.counts;
+        let lost = [StepState::Failed, StepState::Cancelled].iter().any(|state| counts.of(*state) > 0);
+        (summary.state != RunState::Succeeded && lost).then(|| self.command("retry", &summary.run_name))
+    }
+}
+
+/// How safe a run is, in few words.
+#[must_use]
+pub const fn saving_words(saving: Saving) -> &'static str {
+    match saving {
+        Saving::Nothing => "nothing of it was saved",
+        Saving::Normal => "saved: survives a kill, not a loss of power (`--sync full` does)",
+        Saving::Full => "saved: survives a kill and a loss of power",
+    }
+}
+
+/// A word as a shell takes it for one.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::state::RunStatus;
+    use crate::report::sample;
+
+    #[test]
+    fn folders_are_quoted_for_the_shell_where_that_is_needed() {
+        assert_eq!(Ways::default().command("show", "r1"), "upbeat show r1");
+        let ways = |store: &str| Ways::new(Some(store.to_owned())).resume("r1", 7);
+        assert_eq!(ways("/var/runs"), "upbeat resume r1@7 --store /var/runs");
+        assert_eq!(ways("/my runs/it's"), "upbeat resume r1@7 --store '/my runs/it'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_parked_run_is_resumed_a_failed_one_retried_and_a_good_or_lost_one_left_alone() {
+        let ways = Ways::default();
+        let mut summary = RunSummary { saving: Saving::Normal, ..sample::summary() };
+        assert_eq!(ways.onward(&summary), None);
+        summary.state = RunState::Paused;
+        assert_eq!(ways.onward(&summary).as_deref(), Some("upbeat resume r1@20"));
+        (summary.state, summary.status) = (RunState::Failed, RunStatus::Failed);
+        summary.counts.add(StepState::Failed);
+        assert_eq!(ways.onward(&summary).as_deref(), Some("upbeat retry r1"));
+        summary.saving = Saving::Nothing;
+        assert_eq!(ways.onward(&summary), None);
+    }
+}
