@@ -7,5 +7,6 @@ mod hostile;
 mod processes;
 mod program;
 mod pty;
+mod recovery;
 mod terminal;
 mod workflows;
