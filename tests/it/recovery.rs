@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How long leftovers may take to be gone after upbeat was killed.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
+/// Steps of the run that is aborted at each of its records.
+const CHAIN: usize = 8;
 const STEPS: usize = 200;
 const WIDTH: usize = 10;
 
@@ -172,6 +174,59 @@ fn killed_fifty_times_it_ends_as_if_undisturbed() {
     for seed in 1..=3 {
         killed_and_resumed(50, seed);
     }
+}
+
+/// Ends the program at an edge of one record's durability, resumes it, and compares the end. Gives whether it was hit.
+fn aborted_at(edge: &str, seq: u64, file: &str, undisturbed: &Value) -> bool {
+    let folder = Folder::new();
+    let store = folder.path("store").to_str().unwrap().to_owned();
+    let tail = ["--headless", "--output", "json", "--store", &store];
+    let log = folder.path("log").to_str().unwrap().to_owned();
+    let mut first = command(&[&["run", file], &tail[..]].concat());
+    let aborted = said(first.env("UPBEAT_TEST_ABORT", format!("{edge}:{seq}")).env("TZ", &log), "");
+    if aborted.code == 0 {
+        return false;
+    }
+    assert_eq!((aborted.code, aborted.out.as_str()), (-1, ""), "{edge}:{seq} {}", aborted.err);
+    let shown = said(&mut command(&["show", "last", "--store", &store, "--output", "json"]), "");
+    assert_eq!(shown.code, 0, "{edge}:{seq} {}", shown.err);
+    let resumed = said(command(&[&["resume", "last"], &tail[..]].concat()).env("TZ", &log), "");
+    // Behind the last record there is nothing to go on with.
+    let end = if shown.json()["status"] == "succeeded" { shown } else { resumed };
+    assert_eq!(end.code, 0, "{edge}:{seq} {}", end.err);
+    assert_eq!(comparable(&end.json()), comparable(undisturbed), "{edge}:{seq}");
+    // What is recorded as done is not done again: each attempt wrote its own line, once.
+    let written = lines_of(&folder);
+    assert_eq!(written.iter().collect::<BTreeSet<_>>().len(), written.len(), "{edge}:{seq} {written:?}");
+    assert!(written.len() <= CHAIN + 2, "two at most were under way: {edge}:{seq} {written:?}");
+    true
+}
+
+#[test]
+fn aborted_at_every_edge_of_every_record_it_ends_as_if_undisturbed() {
+    let folder = Folder::new();
+    let mut text = "id: edges\ndefaults: { idempotent: true }\nsteps:\n".to_owned();
+    for at in 0..CHAIN {
+        let needs = if at < 2 { String::new() } else { format!("needs: s{}, ", at - 2) };
+        // A variable that agents are given says where to write.
+        let line = format!("echo $UPBEAT_STEP_ID $UPBEAT_ATTEMPT >> $TZ; echo '{{\"n\": {at}}}'");
+        let line = serde_json::to_string(&line).unwrap();
+        writeln!(text, "  s{at}: {{{needs}output: {{n: v.s{at}}}, stdout: json, run: {line}}}").unwrap();
+    }
+    let file = folder.file("edges.yaml", &text);
+    let calm = folder.path("calm").to_str().unwrap().to_owned();
+    let mut undisturbed = command(&["run", &file, "--headless", "--output", "json", "--no-store"]);
+    let undisturbed = said(undisturbed.env("TZ", &calm), "").json();
+    let edges = ["before-write", "after-write", "after-sync"];
+    let hits: u64 = std::thread::scope(|scope| {
+        let worker = |edge: &'static str| {
+            let (file, undisturbed) = (&file, &undisturbed);
+            scope.spawn(move || (1..).take_while(|seq| aborted_at(edge, *seq, file, undisturbed)).count() as u64)
+        };
+        let workers: Vec<_> = edges.into_iter().map(worker).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert!(hits >= 3 * 40, "{hits} edges of the journal's records");
 }
 
 /// How long the program is stopped: longer than the step's timeout, and for a look by hand as long as one likes.

@@ -2,6 +2,7 @@
 
 use super::base::{self, Schema, SyncMode};
 use super::brief::Brief;
+use super::edge::{Edge, reached};
 use super::error::{StoreError, StoreErrorKind};
 use super::folder::Lock;
 use super::header::{Header, head_sum, header_sum, label_sum, snapshot_sum};
@@ -317,6 +318,7 @@ fn write(
         let sql = "INSERT INTO events (seq, at, value, payload, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut insert = change.prepare_cached(sql)?;
         for (record, large) in records {
+            reached(Edge::BeforeWrite, record.seq);
             if let Some(large) = large
                 && !put_large(&change, large)?
             {
@@ -329,10 +331,12 @@ fn write(
                 record.payload,
                 record.checksum.cast_signed()
             ])?;
+            reached(Edge::AfterWrite, record.seq);
         }
     }
     put_head(&change, after, brief)?;
     change.commit()?;
+    records.iter().for_each(|(record, _)| reached(Edge::AfterSync, record.seq));
     Ok(Written::Whole)
 }
 

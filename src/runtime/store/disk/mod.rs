@@ -13,6 +13,7 @@
 
 mod base;
 mod brief;
+mod edge;
 mod error;
 mod folder;
 mod header;
