@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Schema,
     /// Print completions for a shell
     Completions(CompletionsArgs),
+    /// Simulate runs with every kind of fault, and check that upbeat keeps its promises here too
+    Selftest(SelftestArgs),
     #[command(flatten)]
     Later(Later),
 }
@@ -91,8 +93,6 @@ pub(crate) enum Later {
     Guide(Rest),
     #[command(hide = true, disable_help_flag = true)]
     Demo(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Selftest(Rest),
 }
 
 impl Later {
@@ -108,7 +108,6 @@ impl Later {
             Self::Agents(_) => "agents",
             Self::Guide(_) => "guide",
             Self::Demo(_) => "demo",
-            Self::Selftest(_) => "selftest",
         }
     }
 }
@@ -393,6 +392,23 @@ impl GraphArgs {
         };
         self.width.or_else(terminal).map(u32::from)
     }
+}
+
+/// `upbeat selftest`.
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// How many worlds to simulate
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+    pub(crate) seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "S", default_value = "0")]
+    pub(crate) from: u64,
+    /// Simulate this one seed and tell everything that happens
+    #[arg(long, value_name = "S", conflicts_with_all = ["seeds", "from"])]
+    pub(crate) seed: Option<u64>,
+    /// How the result is told
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
 }
 
 /// `upbeat completions`.

@@ -21,6 +21,7 @@ mod resume;
 mod run;
 mod runs;
 mod saved;
+mod selftest;
 mod session;
 mod show;
 mod signals;
@@ -94,6 +95,7 @@ fn command(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
         Some(Command::Keys(args)) => print(&if args.markdown { keys::markdown() } else { keys::text() }),
         Some(Command::Schema) => print(&(crate::report::json::pretty(&crate::spec::schema()) + "\n")),
         Some(Command::Completions(args)) => completions(args),
+        Some(Command::Selftest(args)) => selftest::selftest(args),
         Some(Command::Later(later)) => refused::command(later),
     };
     done.map(Next::Exit)

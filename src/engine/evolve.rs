@@ -5,6 +5,7 @@
 use super::redefine;
 use super::run::{Current, NeedState, Run, StepRun};
 use super::world::World;
+use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass, Usage};
 use crate::model::event::{EndingWhy, Event, EventKind};
 use crate::model::id::{AgentId, StepId};
@@ -153,7 +154,7 @@ fn evolve_step(run: &mut Run, event: &Event) {
         EventKind::PriorityChanged { step, priority } => {
             let queued = run.step(*step).state == StepState::Ready;
             let class = run.step(*step).class;
-            if queued {
+            if queued && !seeded(Bug::PriorityNotRequeued) {
                 run.queue.remove(class, run.place(*step));
             }
             run.step_mut(*step).priority = *priority;
@@ -249,11 +250,18 @@ fn tell(run: &mut Run, dependent: StepId, need: StepId, on: NeedOn) {
         NeedState::Met => {
             let entry = run.step_mut(dependent);
             entry.unmet -= 1;
+            if seeded(Bug::FirstNeedIsEnough) {
+                entry.unmet = 0;
+            }
             if entry.unmet == 0 {
                 run.open.push(dependent);
             }
         }
-        NeedState::Lost(why) => run.lost.push_back((dependent, why)),
+        NeedState::Lost(why) => {
+            if run.step(need).state != StepState::Skipped || !seeded(Bug::SkipNotPropagated) {
+                run.lost.push_back((dependent, why));
+            }
+        }
         NeedState::Open => {}
     }
 }
@@ -268,6 +276,7 @@ fn reopen(run: &mut Run, step: StepId) {
     }
     let needs = run.spec(step).needs.iter();
     let unmet = needs.filter(|need| run.need_state(need.step, need.on) != NeedState::Met).count();
+    let unmet = if seeded(Bug::ReopenForgetsNeeds) { 0 } else { unmet };
     set_state(run, step, StepState::Pending);
     let home = run.home[step.index()];
     let entry = run.step_mut(step);
@@ -340,7 +349,12 @@ fn end_attempt(run: &mut Run, step: StepId, at: Micros, failure: Option<Arc<Fail
         }
         // An agent that could not be reached at all has not used up a try, nor has one that upbeat left alone.
         let taken_away = current.ending == Some(EndingWhy::Park) || failure.class == FailureClass::Unknown;
-        if taken_away || failure.class == FailureClass::Unreachable {
+        let lost = failure.class == FailureClass::Unknown;
+        if lost && seeded(Bug::AttemptNumberReused) {
+            entry.attempts -= 1;
+        }
+        let kept = lost && seeded(Bug::LostAttemptSpends);
+        if (taken_away || failure.class == FailureClass::Unreachable) && !kept {
             entry.spent = entry.spent.saturating_sub(1);
         }
         if taken_away {
@@ -369,7 +383,9 @@ fn evolve_registry(world: &mut World, event: &Event) {
                 _ => None,
             };
             let entry = world.registry.agent_mut(*agent);
-            entry.busy.remove(&(event.run, *step));
+            if failed != Some(FailureClass::Timeout) || !seeded(Bug::PermitLeaked) {
+                entry.busy.remove(&(event.run, *step));
+            }
             match (failed, started) {
                 (None, Some(started)) => {
                     entry.succeeded += 1;

@@ -93,10 +93,13 @@ fn ready(world: &World, run: &Run, step: StepId) -> Vec<String> {
     let mut all: Vec<String> = run_reason(run).into_iter().collect();
     let entry = run.step(step);
     let class = &run.classes[entry.class];
-    if run.workflow.mode == Mode::Sequential
-        && let Some(turn) = run.shape.order.get(run.cursor).filter(|turn| **turn != step)
-    {
-        all.push(format!("one step at a time, and {} comes first", run.spec(*turn).id));
+    if run.workflow.mode == Mode::Sequential {
+        let at_work = run.step_ids().find(|id| run.step(*id).current.is_some());
+        if let Some(other) = at_work {
+            all.push(format!("one step at a time, and {} is under way", run.spec(other).id));
+        } else if let Some(turn) = run.shape.order.get(run.cursor).filter(|turn| **turn != step) {
+            all.push(format!("one step at a time, and {} comes first", run.spec(*turn).id));
+        }
     }
     if run.workflow.limits.max_parallel.is_some_and(|max| run.active >= max) {
         all.push(format!("the run's limit of {} is reached", count(run.active as usize, "attempt")));

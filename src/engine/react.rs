@@ -2,6 +2,7 @@
 
 use super::run::Run;
 use super::world::World;
+use crate::model::bug::{Bug, seeded};
 use crate::model::completion::FailureClass;
 use crate::model::effect::{AttemptOrder, Effect, Timer};
 use crate::model::event::{EndingWhy, Event, EventKind};
@@ -30,8 +31,7 @@ pub(crate) fn before(world: &World, event: &Event, effects: &mut Vec<Effect>) {
 pub(crate) fn after(world: &World, event: &Event, effects: &mut Vec<Effect>) {
     let run = world.run(event.run);
     match &event.kind {
-        EventKind::RunStarted { .. } | EventKind::RunReopened => set_deadline(run, effects),
-        EventKind::RunResumed => {
+        EventKind::RunStarted { .. } | EventKind::RunReopened | EventKind::RunResumed => {
             set_deadline(run, effects);
             set_again(world, run, effects);
         }
@@ -61,18 +61,23 @@ fn set_deadline(run: &Run, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Timers live as long as the process that set them: a run that goes on in another one needs its waits again. Where they
-/// are set twice the second one is stale when it comes.
+/// Timers live as long as the process that set them: a run that goes on in another one needs its waits again. And an
+/// agent whose time came while no run was under way is healed when one is. Where timers are set twice the second one is
+/// stale when it comes.
 fn set_again(world: &World, run: &Run, effects: &mut Vec<Effect>) {
     for step in run.step_ids() {
-        if let Some((WaitReason::Backoff { .. }, Some(at))) = run.step(step).wait {
+        if let Some((WaitReason::Backoff { .. }, Some(at))) = run.step(step).wait
+            && !seeded(Bug::BackoffNotSetAgain)
+        {
             let attempt = run.step(step).attempts;
             effects.push(Effect::SetTimer { at, timer: Timer::Backoff { run: run.id, step, attempt } });
         }
     }
     for &agent in &run.agents {
         let entry = world.registry.agent(agent);
-        if let Some(at) = entry.broken.as_ref().and_then(|broken| broken.until) {
+        if let Some(at) = entry.broken.as_ref().and_then(|broken| broken.until)
+            && !seeded(Bug::HealNotSetAgain)
+        {
             effects.push(Effect::SetTimer { at, timer: Timer::Heal { agent, epoch: entry.breaks } });
         }
     }

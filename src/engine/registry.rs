@@ -1,6 +1,7 @@
 //! The agents known now: what they can do, what they are doing, how long things took them.
 
 use crate::model::agent::Agent;
+use crate::model::bug::{Bug, seeded};
 use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::state::Broken;
 use crate::model::step::Step;
@@ -26,7 +27,7 @@ pub(crate) struct AgentEntry {
 
 impl AgentEntry {
     pub(crate) fn is_free(&self) -> bool {
-        self.broken.is_none() && self.busy.len() < self.definition.slots as usize
+        (self.broken.is_none() || seeded(Bug::BrokenAgentGetsWork)) && self.busy.len() < self.definition.slots as usize
     }
     /// Successful attempts and their total time, per kind of step.
     pub(crate) const fn measured(&self) -> &BTreeMap<Name, (u32, Micros)> {

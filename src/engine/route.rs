@@ -2,6 +2,7 @@
 
 use super::registry::{AgentEntry, Registry};
 use super::run::{Class, Run};
+use crate::model::bug::{Bug, seeded};
 use crate::model::defaults::FINISH_TIE;
 use crate::model::id::{AgentId, StepId};
 
@@ -11,14 +12,14 @@ pub(crate) fn unbroken<'r>(registry: &'r Registry, class: &'r Class) -> impl Ite
     let regular = class.candidates.iter().any(|id| sound(id) && !registry.agent(*id).definition.backup);
     class.candidates.iter().copied().filter(move |id| {
         let entry = registry.agent(*id);
-        entry.broken.is_none() && (!regular || !entry.definition.backup)
+        (entry.broken.is_none() || seeded(Bug::BrokenAgentGetsWork)) && (!regular || !entry.definition.backup)
     })
 }
 
 /// Whether the class may start one more attempt, agents aside.
 pub(crate) fn has_room(run: &Run, class: &Class) -> bool {
     run.workflow.limits.max_parallel.is_none_or(|max| run.active < max)
-        && class.limit.is_none_or(|max| class.active < max)
+        && (class.limit.is_none_or(|max| class.active < max) || seeded(Bug::CapabilityLimitIgnored))
 }
 
 /// The best free agent for a step in a class: the earliest expected finish; of those within 5 % of it the least loaded

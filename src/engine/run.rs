@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What steps ask for: a capability or one agent. Steps that ask for the same share a class.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Class {
     pub(crate) asks_for: Name,
     /// Who could do it, in the order of the file.
@@ -29,7 +29,7 @@ pub(crate) struct Class {
 }
 
 /// The attempt under way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Current {
     pub(crate) attempt: u32,
     pub(crate) agent: AgentId,
@@ -40,7 +40,7 @@ pub(crate) struct Current {
 }
 
 /// One step of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StepRun {
     pub(crate) state: StepState,
     pub(crate) wait: Option<(WaitReason, Option<Micros>)>,

@@ -7,11 +7,13 @@ use super::decide::step::input_of;
 use super::route;
 use super::run::Run;
 use super::world::World;
+use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::{EndingWhy, EventKind};
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::policy::{Mode, Recovery, Success};
 use crate::model::state::{EndCause, RunState, RunStatus, StepState, WaitReason};
+use std::collections::BTreeSet;
 
 /// Appends the next facts, or none.
 pub(crate) fn settle(world: &mut World, decided: &mut Vec<(RunId, EventKind)>) {
@@ -64,9 +66,11 @@ fn skip_lost(run: &mut Run, decided: &mut Vec<(RunId, EventKind)>) {
 
 /// Steps with all needs met: their input is computed once, and they stand in the queue.
 fn open_steps(run: &mut Run, decided: &mut Vec<(RunId, EventKind)>) {
+    // A step that was opened again together with its needs may stand in the list twice.
+    let mut seen = BTreeSet::new();
     for step in std::mem::take(&mut run.open) {
         let entry = run.step(step);
-        if entry.state != StepState::Pending || entry.unmet != 0 {
+        if entry.state != StepState::Pending || entry.unmet != 0 || !seen.insert(step) {
             continue;
         }
         match input_of(run, step) {
@@ -81,7 +85,8 @@ fn open_steps(run: &mut Run, decided: &mut Vec<(RunId, EventKind)>) {
 
 /// Gives the best ready step to the best agent, one at a time.
 fn dispatch(world: &World, run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
-    if !run.state.dispatches() || run.queue.is_empty() {
+    let dispatches = run.state.dispatches() || run.state == RunState::Pausing && seeded(Bug::PauseStillDispatches);
+    if !dispatches || run.queue.is_empty() {
         return;
     }
     let chosen = match run.workflow.mode {

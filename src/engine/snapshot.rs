@@ -6,6 +6,7 @@
 use super::registry::AgentEntry;
 use super::run::{Run, StepRun};
 use super::world::World;
+use crate::model::bug::{Bug, seeded};
 use crate::model::completion::Usage;
 use crate::model::id::{AgentId, Name, RunId};
 use crate::model::state::{Broken, EndCause, RunState, RunStatus};
@@ -129,6 +130,9 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     (run.active_max, run.attempts, run.retries) = (snapshot.active_max, snapshot.attempts, snapshot.retries);
     (run.fallbacks, run.faults) = (snapshot.fallbacks, snapshot.faults);
     run.steps = snapshot.steps;
+    if seeded(Bug::SnapshotMissesField) {
+        run.steps.iter_mut().for_each(|step| step.spent = 0);
+    }
     run.agents_used = snapshot.agents_used;
     run.recount();
     let agents = run.agents.clone();

@@ -8,6 +8,7 @@
 
 pub mod action;
 pub mod agent;
+pub mod bug;
 pub mod command;
 pub mod completion;
 pub mod defaults;

@@ -3,6 +3,7 @@
 //! The engine may decide faster than a disk takes. Every decision becomes a batch with a ticket; batches are released
 //! in order, as far as the store has acknowledged. Pure, so that the simulator holds effects by the very same code.
 
+use crate::model::bug::{Bug, seeded};
 use crate::model::effect::Effect;
 use crate::model::event::Event;
 use crate::model::time::Micros;
@@ -41,6 +42,7 @@ impl Held {
 
     /// The next batch that may be released when everything up to `durable` is acknowledged.
     pub fn release(&mut self, durable: u64) -> Option<Batch> {
+        let durable = if seeded(Bug::EffectsBeforeDurable) { u64::MAX } else { durable };
         self.queue.front().filter(|batch| batch.ticket <= durable)?;
         let batch = self.queue.pop_front()?;
         self.events -= batch.events.len();

@@ -10,6 +10,7 @@ pub mod held;
 mod ledger;
 pub mod logs;
 pub mod reaper;
+pub mod simulator;
 pub mod store;
 
 use clock::ClockKind;

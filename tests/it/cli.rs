@@ -177,8 +177,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
         assert_eq!(ended.err.lines().count(), 1, "{args:?}: {}", ended.err);
         assert!(ended.err.contains(word) && ended.err.contains("not supported yet"), "{args:?}: {}", ended.err);
     };
-    let commands =
-        "runs show logs resume retry rerun replay pause cancel answer watch stream drill agents guide demo selftest";
+    let commands = "runs show logs resume retry rerun replay pause cancel answer watch stream drill agents guide demo";
     for name in commands.split(' ') {
         refused(&[name, "x", "--output", "json", "--events", "-"], &format!("`upbeat {name}`"));
     }
@@ -323,4 +322,22 @@ fn ten() -> String {
         text += &format!("  - {{id: s{step}, capability: w, estimate: 500ms}}\n");
     }
     text
+}
+
+#[test]
+fn selftest_gives_the_same_hash_each_time_and_tells_a_seed_in_full() {
+    let run = |args: &[&str]| {
+        let ended = upbeat(&[&["selftest"], args].concat());
+        assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{args:?}: {}", ended.out);
+        ended
+    };
+    let of_many = |from: &str| run(&["--seeds", "20", "--from", from, "--output", "json"]).json();
+    let (first, second) = (of_many("7"), of_many("7"));
+    assert_eq!((&first["seeds"], &first["failed"]), (&json!(20), &json!(0)));
+    assert_eq!(first["event_hash"], second["event_hash"]);
+    assert_ne!(first["event_hash"], of_many("8")["event_hash"]);
+    assert!(first["events"].as_u64() > Some(100) && first["faults"]["agent_fails"].as_u64() > Some(0), "{first:#}");
+    let one = run(&["--seed", "7"]).out;
+    assert!(one.contains("RunStarted") && one.contains("seed 7: no rule was broken\n"), "{one}");
+    assert_eq!(upbeat(&["selftest", "--seeds", "0"]).code, 2);
 }

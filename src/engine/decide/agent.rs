@@ -3,6 +3,7 @@
 use super::Decided;
 use crate::engine::run::Run;
 use crate::engine::world::World;
+use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;
 use crate::model::defaults::FAULT_LIFE;
 use crate::model::event::{EndingWhy, EventKind};
@@ -69,7 +70,7 @@ pub(crate) fn heal(world: &World, agent: AgentId, decided: &mut Decided) -> Resu
 
 pub(crate) fn healed_by_itself(world: &World, agent: AgentId, epoch: u32, decided: &mut Decided) {
     let entry = world.registry.agent(agent);
-    if entry.broken.is_some() && entry.breaks == epoch {
+    if entry.broken.is_some() && (entry.breaks == epoch || seeded(Bug::HealEpochIgnored)) {
         healed(world, agent, decided);
     }
 }
@@ -78,23 +79,23 @@ pub(crate) fn healed_by_itself(world: &World, agent: AgentId, epoch: u32, decide
 fn healed(world: &World, agent: AgentId, decided: &mut Decided) {
     let injected = world.registry.agent(agent).broken.as_ref().is_some_and(|broken| broken.injected);
     for (at, run) in world.live_runs_with(agent).enumerate() {
-        healed_for(run, agent, decided);
+        decided.push((run.id, EventKind::AgentHealed { agent }));
+        call_back(run, &[agent], decided);
         if injected && at == 0 {
             decided.push((run.id, EventKind::FaultCleared { fault: fault_name(world, agent) }));
         }
     }
 }
 
-/// The same for one run.
-pub(crate) fn healed_for(run: &Run, agent: AgentId, decided: &mut Decided) {
-    decided.push((run.id, EventKind::AgentHealed { agent }));
-    if run.counts.of(StepState::Waiting) == 0 {
+/// Steps that waited for one of these agents stand in the queue again.
+pub(crate) fn call_back(run: &Run, agents: &[AgentId], decided: &mut Decided) {
+    if agents.is_empty() || run.counts.of(StepState::Waiting) == 0 {
         return;
     }
     for step in run.step_ids() {
         let entry = run.step(step);
         let waits = matches!(&entry.wait, Some((WaitReason::Capability { .. }, _)));
-        if waits && run.classes[entry.class].candidates.contains(&agent) {
+        if waits && run.classes[entry.class].candidates.iter().any(|candidate| agents.contains(candidate)) {
             decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
         }
     }

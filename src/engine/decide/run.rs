@@ -4,6 +4,7 @@ use super::Decided;
 use super::step::done;
 use crate::engine::run::Run;
 use crate::engine::settle::end_everything;
+use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;
 use crate::model::event::{EndingWhy, EventKind};
 use crate::model::state::{EndCause, RunState};
@@ -104,7 +105,8 @@ pub(crate) fn cancel(run: &Run, cause: EndCause, decided: &mut Decided) -> Resul
 
 /// The run's time is over. A timer of before a pause is stale; a paused run has time.
 pub(crate) fn deadline(run: &Run, epoch: u32, decided: &mut Decided) {
-    let due = epoch == run.resumes && matches!(run.state, RunState::Running | RunState::Pausing | RunState::Stopping);
+    let own = epoch == run.resumes || seeded(Bug::DeadlineEpochIgnored);
+    let due = own && matches!(run.state, RunState::Running | RunState::Pausing | RunState::Stopping);
     if due {
         decided.push((run.id, EventKind::RunCancelling { cause: EndCause::Deadline }));
         end_everything(run, EndCause::Deadline, decided);

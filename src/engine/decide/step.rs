@@ -6,6 +6,7 @@ use crate::engine::react::{DRAW_BACKOFF, ending_failure};
 use crate::engine::route;
 use crate::engine::run::{Current, NeedState, Run};
 use crate::engine::world::World;
+use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
 use crate::model::defaults::PRIORITY_MAX;
@@ -46,7 +47,7 @@ pub(crate) fn completed(world: &World, now: Micros, completion: &Completion, dec
     let run = world.run(completion.run);
     let step = completion.step;
     let current = match &run.step(step).current {
-        Some(current) if current.attempt == completion.attempt => current.clone(),
+        Some(current) if current.attempt == completion.attempt || seeded(Bug::FenceIgnored) => current.clone(),
         _ => {
             decided.push((run.id, EventKind::AnswerDropped { step, attempt: completion.attempt }));
             return;
@@ -164,7 +165,8 @@ fn after_failure(
         return;
     }
     let used = entry.spent.saturating_sub(1);
-    let left = entry.fallback.is_none() && used < policy.limit && failure.class != FailureClass::Unreachable;
+    let limit = policy.limit + u32::from(seeded(Bug::RetryLimitOffByOne));
+    let left = entry.fallback.is_none() && used < limit && failure.class != FailureClass::Unreachable;
     if !left || !policy.covers(failure.class) {
         fall_back(run, step, failure, decided);
         return;
@@ -212,7 +214,9 @@ fn fall_back(run: &Run, step: StepId, failure: Failure, decided: &mut Decided) {
 
 /// An attempt's time is over, if it is still under way.
 pub(crate) fn timed_out(run: &Run, step: StepId, attempt: u32, decided: &mut Decided) {
-    let due = run.step(step).current.as_ref().is_some_and(|c| c.attempt == attempt && c.ending.is_none());
+    let due = run.step(step).current.as_ref().is_some_and(|current| {
+        (current.attempt == attempt || seeded(Bug::StaleTimeoutAccepted)) && current.ending.is_none()
+    });
     if due {
         decided.push((run.id, EventKind::AttemptEnding { step, attempt, why: EndingWhy::Timeout }));
     }
@@ -221,7 +225,8 @@ pub(crate) fn timed_out(run: &Run, step: StepId, attempt: u32, decided: &mut Dec
 /// A wait between attempts is over, if the step still waits for it.
 pub(crate) fn backed_off(run: &Run, step: StepId, attempt: u32, decided: &mut Decided) {
     let entry = run.step(step);
-    if entry.attempts == attempt && matches!(entry.wait, Some((WaitReason::Backoff { .. }, _))) {
+    let own = entry.attempts == attempt || seeded(Bug::StaleBackoffAccepted);
+    if own && matches!(entry.wait, Some((WaitReason::Backoff { .. }, _))) {
         decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
     }
 }
@@ -242,6 +247,9 @@ pub(crate) fn cancel(run: &Run, step: StepId, decided: &mut Decided) -> Result<(
         return Err(Rejection::new(format!("{name} has ended; it is {}", entry.state.word())));
     }
     cancel_one(run, step, None, decided);
+    if seeded(Bug::CancelLosesDependents) {
+        return Ok(());
+    }
     for dependent in run.dependents_of_success(step) {
         cancel_one(run, dependent, Some(step), decided);
     }
@@ -271,6 +279,7 @@ pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<()
             decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
             return Ok(());
         }
+        StepState::Succeeded if seeded(Bug::DoneStepReopened) => {}
         StepState::Succeeded => return Err(Rejection::new(format!("{name} is done; a step completes at most once"))),
         StepState::Waiting if matches!(entry.wait, Some((WaitReason::Backoff { .. }, _))) => {
             // A person who presses retry during a backoff means: now.

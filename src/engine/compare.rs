@@ -1,0 +1,61 @@
+//! Whether two engines hold the same state of a run: what was lived, and what its journal or a snapshot gives.
+//!
+//! The worklists `open` and `lost` are left out: at rest they may hold what has been dealt with.
+
+use super::registry::AgentEntry;
+use super::run::Run;
+use super::world::World;
+use crate::model::id::RunId;
+use std::fmt::Debug;
+
+/// The first difference, in words.
+fn differ<T: PartialEq + Debug>(what: &str, ours: &T, theirs: &T) -> Option<String> {
+    (ours != theirs).then(|| format!("{what}: {ours:?} here, {theirs:?} there"))
+}
+
+/// How two states of a run differ.
+pub(crate) fn runs(ours: &Run, theirs: &Run) -> Option<String> {
+    let of_step = || {
+        let step = ours.step_ids().find(|id| ours.steps[id.index()] != theirs.steps[id.index()])?;
+        differ(&ours.spec(step).id, ours.step(step), theirs.step(step))
+    };
+    differ("number of steps", &ours.steps.len(), &theirs.steps.len())
+        .or_else(|| differ("events", &ours.seq, &theirs.seq))
+        .or_else(|| differ("state", &ours.state, &theirs.state))
+        .or_else(of_step)
+        .or_else(|| differ("steps per state", &ours.counts, &theirs.counts))
+        .or_else(|| differ("queue", &ours.queue, &theirs.queue))
+        .or_else(|| differ("classes", &ours.classes, &theirs.classes))
+        .or_else(|| differ("data", &ours.data, &theirs.data))
+        .or_else(|| rest(ours, theirs))
+}
+
+fn rest(a: &Run, b: &Run) -> Option<String> {
+    differ("status", &(a.status, a.cause), &(b.status, b.cause))
+        .or_else(|| differ("start and end", &(a.started, a.ended), &(b.started, b.ended)))
+        .or_else(|| differ("pauses", &(a.paused_since, a.paused_for), &(b.paused_since, b.paused_for)))
+        .or_else(|| differ("deadline", &(a.resumes, a.deadline_moved), &(b.resumes, b.deadline_moved)))
+        .or_else(|| differ("being left", &a.parking, &b.parking))
+        .or_else(|| differ("place in the order", &a.cursor, &b.cursor))
+        .or_else(|| differ("failures", &(a.critical_failed, a.fresh_failure), &(b.critical_failed, b.fresh_failure)))
+        .or_else(|| differ("at work", &(a.active, a.active_max), &(b.active, b.active_max)))
+        .or_else(|| differ("attempts, retries", &(a.attempts, a.retries), &(b.attempts, b.retries)))
+        .or_else(|| differ("fallbacks, faults", &(a.fallbacks, a.faults), &(b.fallbacks, b.faults)))
+        .or_else(|| differ("time at work", &a.busy, &b.busy))
+        .or_else(|| differ("agents used", &a.agents_used, &b.agents_used))
+        .or_else(|| differ("usage", &a.usage, &b.usage))
+}
+
+/// How what is known of the agents of a run differs.
+pub(crate) fn agents(ours: &World, theirs: &World, run: RunId) -> Option<String> {
+    let pairs = ours.run(run).agents.iter().zip(&theirs.run(run).agents);
+    pairs.map(|(a, b)| agent(ours.registry.agent(*a), theirs.registry.agent(*b))).find_map(|difference| difference)
+}
+
+fn agent(a: &AgentEntry, b: &AgentEntry) -> Option<String> {
+    differ("broken", &(&a.broken, a.breaks), &(&b.broken, b.breaks))
+        .or_else(|| differ("attempts", &a.busy, &b.busy))
+        .or_else(|| differ("ended", &(a.succeeded, a.failed), &(b.succeeded, b.failed)))
+        .or_else(|| differ("measured", a.measured(), b.measured()))
+        .map(|difference| format!("agent {}: {difference}", a.definition.id))
+}
