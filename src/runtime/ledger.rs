@@ -8,7 +8,7 @@ use super::clock::{now, unix_ms};
 use super::handle::RestoreOrder;
 use super::held::{Batch, Held};
 use super::logs::{Body, LogStore, Spill};
-use super::store::disk::{Ack, Header, Journal, LINES_BYTES_MAX, Printed, Store, StoreError, SyncMode, Writer};
+use super::store::disk::{AWAKE, Ack, Header, Journal, LINES_BYTES_MAX, Printed, Store, StoreError, SyncMode, Writer};
 use crate::engine::{Engine, Outbox};
 use crate::model::command::Rejection;
 use crate::model::event::Event;
@@ -192,6 +192,20 @@ impl Ledger {
             disk.snapshot_if_due(run, last, engine);
         }
         self.waits_since.get_or_insert_with(now);
+    }
+
+    /// What the store says within the moment in which a commit is usually done. Waits awake: waking up would take as long
+    /// again. With a sync that moment is over too soon to be worth it.
+    pub(super) fn heard_at_once(&mut self) -> Option<Heard> {
+        let disk = self.disk.as_mut().filter(|disk| disk.sync == SyncMode::Normal)?;
+        let until = self.waits_since? + AWAKE;
+        loop {
+            match disk.acks.try_recv() {
+                Ok(ack) => return Some(Heard(ack)),
+                Err(_) if now() >= until => return None,
+                Err(_) => std::thread::yield_now(),
+            }
+        }
     }
 
     /// What the store has to say; waits for ever where there is none.

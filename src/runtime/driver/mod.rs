@@ -364,6 +364,12 @@ impl Driver {
     /// Gives the store what was decided; tells and performs what is durable already.
     async fn commit(&mut self) {
         self.ledger.write(&self.engine);
+        if self.ended.is_empty()
+            && self.inbox.requests.is_empty()
+            && let Some(heard) = self.ledger.heard_at_once()
+        {
+            self.dirty |= self.ledger.take(heard);
+        }
         self.release().await;
     }
 

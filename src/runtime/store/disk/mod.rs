@@ -42,7 +42,7 @@ pub use journal::Journal;
 pub use lines::{LINES_BYTES_MAX, Lines, LinesPage, Printed};
 pub use list::Entry;
 pub use saved::Saved;
-pub use writer::{Ack, Writer};
+pub use writer::{AWAKE, Ack, Writer};
 
 use crate::model::event::Event;
 use folder::Lock;
