@@ -32,6 +32,8 @@ pub(crate) fn restore(
         event.kind.map_agents(|at| agents[at.index()]);
         evolve::evolve(world, &event);
     }
+    // Whoever wrote the journal has settled between its events, and so emptied the worklists; here nobody has.
+    world.run_mut(id).recount();
     Ok(())
 }
 

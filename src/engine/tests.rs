@@ -403,3 +403,16 @@ fn large_graphs_of_every_shape_end_without_quadratic_work() {
         assert_eq!(summary(&sim).counts.of(StepState::Succeeded) as usize, total);
     }
 }
+
+#[test]
+fn a_restored_run_is_retried_like_one_that_was_never_left() {
+    let mut first = fails_on(&["a"], FailureClass::Permanent);
+    first.run(on_agents(vec![step("a", &[], 1.0), step("b", &[0], 1.0)], 1));
+    assert_eq!(states(&first), [StepState::Failed, StepState::Skipped]);
+    let mut again = Sim::smooth();
+    let journal = first.events.iter().map(|event| (**event).clone());
+    let run = again.engine.restore(summary(&first).workflow, "run".into(), 0, None, journal).unwrap();
+    again.now = first.now;
+    again.command(Command::RetryFailed { run }).unwrap();
+    assert_eq!(states(&again), [StepState::Running, StepState::Pending]);
+}
