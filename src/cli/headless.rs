@@ -205,11 +205,12 @@ impl Watch {
             let saved = saving_words(summary.saving);
             notes.push(format!("upbeat: run {run}, seed {}; {saved}", summary.seed));
         }
-        let ways = telling.saved.clone().unwrap_or_default();
+        let mut ways = telling.saved.clone().unwrap_or_default();
         if let End::Trouble(why) = &end {
             notes.push(format!("upbeat: the run cannot be recorded and is left: {}", Safe::line(why)));
-            notes.push(format!("resume with: {}", ways.command("resume", &run.to_string())));
-        } else if summary.saving != Saving::Nothing && !summary.state.ended() {
+            ways = ways.unsure();
+        }
+        if summary.saving != Saving::Nothing && !summary.state.ended() {
             notes.push(format!("resume with: {}", ways.resume(&summary.run_name, summary.seq)));
         }
         self.note(&notes).await;

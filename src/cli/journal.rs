@@ -3,7 +3,7 @@
 use super::out::Stop;
 use super::store::{Kept, told};
 use crate::model::event::{Event, EventKind};
-use crate::model::id::{Name, StepId};
+use crate::model::id::Name;
 use crate::model::workflow::Workflow;
 use crate::report::events::Names;
 use crate::runtime::store::disk::{Printed, StoreError};
@@ -54,21 +54,20 @@ impl<'k> Events<'k> {
 pub(crate) struct Lines<'k> {
     kept: &'k Kept,
     run: Name,
-    step: Option<StepId>,
     page: VecDeque<Printed>,
     next: Option<u64>,
 }
 
 impl<'k> Lines<'k> {
-    /// Those of a step, or all.
-    pub(crate) const fn new(kept: &'k Kept, run: Name, step: Option<StepId>) -> Self {
-        Self { kept, run, step, page: VecDeque::new(), next: Some(0) }
+    /// From the first one on.
+    pub(crate) const fn new(kept: &'k Kept, run: Name) -> Self {
+        Self { kept, run, page: VecDeque::new(), next: Some(0) }
     }
 
     /// The next line.
     pub(crate) fn next(&mut self) -> Result<Option<Printed>, Stop> {
         if let Some(from) = self.next.filter(|_| self.page.is_empty()) {
-            let page = self.kept.store.lines_page(&self.run, self.step, from, PAGE).map_err(|error| told(&error))?;
+            let page = self.kept.store.lines_page(&self.run, from, PAGE).map_err(|error| told(&error))?;
             self.next = page.next;
             self.page = page.lines.into();
         }

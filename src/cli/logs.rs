@@ -24,10 +24,18 @@ pub(crate) fn logs(args: &LogsArgs) -> Done {
     let kept = store::existing(&args.saved.place)?;
     let run = saved::find(&kept, &args.saved.run)?;
     let header = kept.store.header(&run).map_err(|error| told(&error))?;
-    let step = args.step.as_ref().map(|step| saved::step(&header.workflow, step)).transpose()?;
+    if let Some(step) = args.step.as_deref().filter(|step| header.workflow.find(step).is_none()) {
+        // It may have come with another definition.
+        saved::step(&saved::fold(&kept, &run)?.workflow(), step)?;
+    }
     let grep = args.grep.as_deref().map(expression).transpose()?;
-    let mut printer = Printing { names: journal::names(run.clone(), header.workflow), step, grep, output: args.output };
-    let (mut events, mut lines) = (Events::new(&kept, run.clone()), Lines::new(&kept, run.clone(), step));
+    let mut printer = Printing {
+        names: journal::names(run.clone(), header.workflow),
+        step: args.step.clone(),
+        grep,
+        output: args.output,
+    };
+    let (mut events, mut lines) = (Events::new(&kept, run.clone()), Lines::new(&kept, run.clone()));
     let (mut event, mut line) = (events.next()?, lines.next()?);
     loop {
         match (event.take(), line.take()) {
@@ -73,7 +81,8 @@ struct Entry<'e> {
 
 struct Printing {
     names: Names,
-    step: Option<StepId>,
+    /// Only this step. Its number may change with the definition, its name does not.
+    step: Option<String>,
     grep: Option<Regex>,
     output: Output,
 }
@@ -82,7 +91,7 @@ impl Printing {
     fn event(&mut self, event: &Event) -> Result<(), Stop> {
         journal::follow(&mut self.names, event);
         let step = event.kind.step();
-        if (self.step.is_some() && step != self.step) || !plain::is_news(&event.kind) {
+        if !plain::is_news(&event.kind) {
             return Ok(());
         }
         let text = plain::event_line(event, &self.names);
@@ -107,11 +116,12 @@ impl Printing {
     }
 
     fn print(&self, entry: &Entry<'_>, own: &Value) -> Result<(), Stop> {
-        if self.grep.as_ref().is_some_and(|grep| !grep.is_match(entry.text)) {
+        let step = entry.step.map(|step| self.names.step(step));
+        let is_left_out = self.step.is_some() && step != self.step.as_deref();
+        if is_left_out || self.grep.as_ref().is_some_and(|grep| !grep.is_match(entry.text)) {
             return Ok(());
         }
         let since = entry.at.saturating_sub(self.names.started.unwrap_or(entry.at));
-        let step = entry.step.map(|step| self.names.step(step));
         match self.output {
             Output::Text => {
                 let at = plain::duration(since);

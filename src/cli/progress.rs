@@ -37,6 +37,8 @@ pub(crate) struct Progress {
     /// The next line of the log to be told.
     next: u64,
     started: HashMap<StepId, Micros>,
+    /// When the run started: the newest view may not know yet.
+    run_started: Option<Micros>,
     out: Printer,
     moving: Option<Moving>,
 }
@@ -68,6 +70,7 @@ impl Progress {
             logs,
             next: 0,
             started: HashMap::new(),
+            run_started: None,
             out: Printer::stderr(),
             moving,
         }
@@ -101,6 +104,7 @@ impl Progress {
             let view = self.views.borrow_and_update().clone();
             if let Some(run) = view.runs.iter().find(|run| run.id == self.run) {
                 let names = Names::of(run, &view.agents);
+                self.run_started = self.run_started.or(names.started);
                 let own = self.run;
                 for line in lines.iter().filter(|line| line.run == own) {
                     text += &self.line(line, &names).map_or(String::new(), |line| line + "\n");
@@ -113,7 +117,12 @@ impl Progress {
 
     /// A line of the log, if it is worth telling.
     fn line(&mut self, line: &LogLine, names: &Names) -> Option<String> {
-        let at = plain::duration(line.at.saturating_sub(names.started.unwrap_or(line.at)));
+        if let Body::Event(event) = &line.body
+            && let EventKind::RunStarted { .. } = event.kind
+        {
+            self.run_started = Some(event.at);
+        }
+        let at = plain::duration(line.at.saturating_sub(self.run_started.unwrap_or(line.at)));
         match &line.body {
             Body::Event(event) => {
                 let mut took = String::new();

@@ -150,13 +150,15 @@ pub fn after_panel(order: PanelOrder) -> u8 {
     let PanelOrder { runtime, saved, run } = order;
     let end = block_on(async move {
         let handle = runtime.handle();
-        settle(handle, run, saved.is_some()).await;
+        let is_recorded = settle(handle, run, saved.is_some()).await;
         let summary = handle.summary(run).await;
+        let ways = saved.unwrap_or_default();
+        let ways = if is_recorded { ways } else { ways.unsure() };
         runtime.shutdown().await;
         match summary {
             Some(summary) if summary.state != RunState::Pending => {
                 // Where the terminal has gone away nobody reads it; the run's end is told by the exit code all the same.
-                leave(&summary::text(&summary, &saved.unwrap_or_default()));
+                leave(&summary::text(&summary, &ways));
                 Ok(result::exit_code(&summary))
             }
             _ => Ok(0),
@@ -166,18 +168,19 @@ pub fn after_panel(order: PanelOrder) -> u8 {
 }
 
 /// Waits until nothing of the run is under way. The panel brings that about itself; this is for a run of which it could
-/// not.
-async fn settle(handle: &Handle, run: RunId, is_saved: bool) {
+/// not. False: the store takes nothing, so that the last events may not be recorded.
+async fn settle(handle: &Handle, run: RunId, is_saved: bool) -> bool {
     let mut views = handle.views();
     let rests = |state: RunState| state.ended() || matches!(state, RunState::Pending | RunState::Paused);
     let at_rest = |view: &EngineView| {
         let shown = view.runs.iter().find(|shown| shown.id == run);
         view.store.trouble.is_some() || shown.is_none_or(|shown| rests(shown.state))
     };
-    if at_rest(&views.borrow()) {
-        return;
+    let rests_already = at_rest(&views.borrow());
+    if !rests_already {
+        let leave = if is_saved { Command::Park { run } } else { Command::Cancel { run, cause: EndCause::Quit } };
+        let _ = handle.command(leave).await;
+        let _ = views.wait_for(|view| at_rest(view)).await;
     }
-    let leave = if is_saved { Command::Park { run } } else { Command::Cancel { run, cause: EndCause::Quit } };
-    let _ = handle.command(leave).await;
-    let _ = views.wait_for(|view| at_rest(view)).await;
+    views.borrow().store.trouble.is_none()
 }

@@ -9,13 +9,21 @@ use crate::model::view::{RunSummary, Saving};
 pub struct Ways {
     /// The store's folder, where it is not the one that is looked into without being told.
     store: Option<String>,
+    /// The run is named without the number of its last event, because that may not be recorded.
+    unsure: bool,
 }
 
 impl Ways {
     /// `store`: the store's folder, unless it is the usual one.
     #[must_use]
     pub const fn new(store: Option<String>) -> Self {
-        Self { store }
+        Self { store, unsure: false }
+    }
+
+    /// The same for a run of which the last events may not be recorded.
+    #[must_use]
+    pub fn unsure(self) -> Self {
+        Self { unsure: true, ..self }
     }
 
     /// `upbeat VERB RUN …`, safe to print.
@@ -28,7 +36,7 @@ impl Ways {
     /// What resumes a run, only if nothing has happened to it since event `seq`.
     #[must_use]
     pub fn resume(&self, run: &str, seq: u64) -> String {
-        self.command("resume", &format!("{run}@{seq}"))
+        if self.unsure { self.command("resume", run) } else { self.command("resume", &format!("{run}@{seq}")) }
     }
 
     /// The command that goes on with a run, if there is something left to be done.
@@ -80,6 +88,7 @@ mod tests {
         assert_eq!(ways("/var/runs"), "upbeat resume r1@7 --store /var/runs");
         assert_eq!(ways("/my runs/it's"), "upbeat resume r1@7 --store '/my runs/it'\\''s'");
         assert_eq!(quoted(""), "''");
+        assert_eq!(Ways::default().unsure().resume("r1", 7), "upbeat resume r1");
     }
 
     #[test]

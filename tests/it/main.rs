@@ -8,5 +8,7 @@ mod processes;
 mod program;
 mod pty;
 mod recovery;
+mod saved;
+mod saved_lists;
 mod terminal;
 mod workflows;

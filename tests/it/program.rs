@@ -32,12 +32,21 @@ pub(crate) fn root() -> &'static Path {
 
 /// The program with these arguments, started in the repository, without any variable of its own set from outside.
 pub(crate) fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_upbeat"));
-    command.args(args).current_dir(root()).stdin(Stdio::null());
+    let mut command = other(env!("CARGO_BIN_EXE_upbeat"));
+    command.args(args);
+    command
+}
+
+/// Another program in the same surroundings.
+pub(crate) fn other(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root()).stdin(Stdio::null());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("UPBEAT_")) {
         command.env_remove(name);
     }
     command.env("XDG_CONFIG_HOME", "/nonexistent");
+    // Nothing of a test is saved where a person's runs are; tests that save name a store of their own.
+    command.env("XDG_STATE_HOME", "/nonexistent").env("UPBEAT_NO_STORE", "1");
     command
 }
 

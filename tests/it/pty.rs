@@ -39,6 +39,7 @@ impl Terminal {
             command.env(name, value);
         }
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("UPBEAT_NO_STORE", "1");
         for (name, value) in env {
             command.env(name, value);
         }

@@ -113,18 +113,18 @@ pub struct LinesPage {
 }
 
 impl Store {
-    /// At most `most` of the lines that [`Store::read_lines`] gives, from the place `from` on; 0 is the beginning.
+    /// At most `most` of the lines of a run, from the place `from` on; 0 is the beginning. See [`Store::read_lines`].
     ///
     /// # Errors
     /// As [`Store::read_lines`].
-    pub fn lines_page(&self, run: &str, step: Option<StepId>, from: u64, most: usize) -> Result<LinesPage, StoreError> {
+    pub fn lines_page(&self, run: &str, from: u64, most: usize) -> Result<LinesPage, StoreError> {
         let folder = self.folder(run)?;
         let path = folder.join("output.db");
         if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(LinesPage::default());
         }
         read_undisturbed(&folder, &path, SCHEMA, |db, path| {
-            read(db, step, from, most).map_err(|error| StoreError::reading(run, path, &error))
+            read(db, None, from, most).map_err(|error| StoreError::reading(run, path, &error))
         })
     }
 }
