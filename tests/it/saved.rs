@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its scene has failed")]
 
 use crate::program::{Folder, Said, command, other, said};
+use crate::pty::Terminal;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -39,16 +40,10 @@ impl Scene {
     /// Starts a run and reads what it prints until all of `marks` were there.
     pub(crate) fn run_until(&self, args: &[&str], marks: &[&str]) -> Running {
         let args = [args, &["--store", &self.store, "--output", "jsonl"]].concat();
-        let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut text = String::new();
-        let out = child.stdout.as_mut().unwrap();
-        while !marks.iter().all(|mark| text.contains(mark)) {
-            let mut some = [0; 4_096];
-            let n = out.read(&mut some).unwrap();
-            assert!(n > 0, "never printed {marks:?}: {text}");
-            text += std::str::from_utf8(&some[..n]).unwrap();
-        }
-        Running { child, text }
+        let child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut running = Running { child, text: String::new() };
+        running.read_until(marks);
+        running
     }
     fn go(&self) {
         self.folder.file("go", "");
@@ -76,9 +71,21 @@ impl Running {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
+    fn read_until(&mut self, marks: &[&str]) {
+        let out = self.child.stdout.as_mut().unwrap();
+        while !marks.iter().all(|mark| self.text.contains(mark)) {
+            let mut some = [0; 4_096];
+            let n = out.read(&mut some).unwrap();
+            assert!(n > 0, "never printed {marks:?}: {}", self.text);
+            self.text += std::str::from_utf8(&some[..n]).unwrap();
+        }
+    }
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
     /// Sends a signal and waits for the end.
     pub(crate) fn end_by(mut self, signal: Signal) -> Said {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.signal(signal);
         self.child.stdout.take().unwrap().read_to_string(&mut self.text).unwrap();
         let mut err = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -324,6 +331,95 @@ fn a_run_that_was_only_loaded_is_started_by_resume() {
     let ended = scene.upbeat(&["resume", "last", "--output", "json"]);
     assert_eq!((ended.code, &ended.json()["data"]["name"]), (0, &json!("y")), "{}", ended.err);
     assert_eq!(scene.traces(), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_run_that_was_left_before_it_began_is_the_same_as_one_that_was_not() {
+    let scene = Scene::new();
+    let text = "
+agents: {w: {kind: simulated, capabilities: [work], duration: 1s, fail_rate: 0.4}}
+steps: [{id: a, capability: work}, {id: b, capability: work, needs: a}, {id: c, capability: work}]
+";
+    let file = scene.workflow(text);
+    let args = ["run", &file, "--clock", "virtual", "--seed", "5", "--output", "jsonl"];
+    let plain = |said: &Said| said.out.replace(said.lines()[0]["run_id"].as_str().unwrap(), "ID");
+    let at_once = scene.upbeat(&args);
+    assert_eq!(scene.upbeat(&[&args[..], &["--paused"]].concat()).code, 75);
+    let later = scene.upbeat(&["resume", "last", "--output", "jsonl"]);
+    assert_eq!(plain(&later), plain(&at_once));
+}
+
+#[test]
+fn a_workflow_from_standard_input_goes_on_as_it_was_read() {
+    let scene = Scene::new();
+    let text = "steps: [{id: a, run: 'echo hello'}]";
+    let left = said(&mut command(&["run", "-", "--paused", "--headless", "--store", &scene.store]), text);
+    assert_eq!(left.code, 75, "{}", left.err);
+    let ended = scene.upbeat(&["resume", "last", "--output", "json"]);
+    assert_eq!((ended.code, &ended.json()["outputs"]["a"]["stdout"]), (0, &json!("hello\n")), "{}", ended.err);
+}
+
+#[test]
+fn a_second_signal_waits_for_no_grace() {
+    let scene = Scene::new();
+    let text = "steps: [{id: deaf, run: 'trap \"\" TERM; touch DIR/deaf; while :; do sleep 0.02; done'},
+  {id: loud, run: 'until [ -f DIR/deaf ]; do sleep 0.01; done'}]";
+    let ready = "step_succeeded\",\"step\":\"loud";
+    let mut running = scene.run_until(&["run", &scene.workflow(text)], &[ready]);
+    running.signal(Signal::INT);
+    running.read_until(&["run_pausing"]);
+    let left = running.end_by(Signal::INT);
+    assert_eq!(left.code, 75, "{}", left.err);
+    let at =
+        |name: &str| left.lines().into_iter().find(|line| line["event"] == name).unwrap()["at_ms"].as_f64().unwrap();
+    assert!(at("attempt_failed") - at("run_pausing") < 5_000.0, "the grace is five seconds");
+}
+
+#[test]
+fn a_retry_of_a_parked_run_tries_what_failed_and_goes_on_with_the_rest() {
+    let scene = Scene::new();
+    let text = "steps: [{id: bad, run: 'test -f DIR/go'}, {id: slow, run: 'until [ -f DIR/go ]; do sleep 0.01; done'}]";
+    let failed = "step_failed\",\"step\":\"bad";
+    let left = scene.run_until(&["run", &scene.workflow(text)], &[failed, &started("slow")]).end_by(Signal::INT);
+    assert_eq!(left.code, 75);
+    scene.go();
+    let ended = scene.upbeat(&["retry", "last", "--output", "json"]);
+    assert_eq!((ended.code, ended.json()["status"].as_str()), (0, Some("succeeded")), "{}", ended.err);
+    assert!(ended.err.contains("tried again: bad\n") && ended.err.contains("done again: slow\n"), "{}", ended.err);
+}
+
+#[test]
+fn how_long_steps_took_is_known_to_the_next_run() {
+    let scene = Scene::new();
+    scene.go();
+    let file = scene.workflow(TRACES);
+    let measured = || {
+        let run = scene.upbeat(&["run", &file, "--output", "json"]).json()["run_id"].as_str().unwrap().to_owned();
+        let db = rusqlite::Connection::open(format!("{}/runs/{run}/journal.db", scene.store)).unwrap();
+        let header: Vec<u8> =
+            db.query_row("SELECT json FROM header", [], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        header["workflow"]["steps"][0]["measured"].clone()
+    };
+    assert_eq!(measured(), Value::Null);
+    assert!(measured().as_u64().is_some_and(|micros| micros > 0));
+}
+
+#[test]
+fn on_a_terminal_a_saved_run_goes_on_in_the_panel() {
+    let scene = Scene::new();
+    let text = "
+agents: {w: {kind: simulated, capabilities: [work], duration: 50ms}}
+steps: [{id: alpha, capability: work}, {id: beta, capability: work, needs: alpha}]
+";
+    assert_eq!(scene.upbeat(&["run", &scene.workflow(text), "--paused", "--headless"]).code, 75);
+    let folder = scene.folder.path("");
+    let mut terminal = Terminal::start(&folder, &["resume", "last", "--store", &scene.store], (120, 40), &[]);
+    terminal.wait_for("done after");
+    terminal.press("q");
+    let (code, left) = terminal.end();
+    assert_eq!(code, 0);
+    assert!(left.contains("still to do: alpha, beta") && left.contains("saved: survives a kill"), "{left}");
 }
 
 #[test]
