@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 /// What a compiled expression may take, in bytes.
 const EXPRESSION_MAX: usize = 4 << 20;
 
+/// The word for upbeat's own remarks among what was printed.
+const NOTE: &str = "note";
+
 /// Prints them.
 pub(crate) fn logs(args: &LogsArgs) -> Done {
     let kept = store::existing(&args.saved.place)?;
@@ -108,7 +111,7 @@ impl Printing {
         let stream = match line.stream {
             Stream::Stdout => "stdout",
             Stream::Stderr => "stderr",
-            Stream::Note => "note",
+            Stream::Note => NOTE,
         };
         let agent = line.agent.map(|agent| self.names.agent(agent));
         let own = json!({"attempt": line.attempt, "agent": agent});
@@ -117,7 +120,9 @@ impl Printing {
 
     fn print(&self, entry: &Entry<'_>, own: &Value) -> Result<(), Stop> {
         let step = entry.step.map(|step| self.names.step(step));
-        let is_left_out = self.step.is_some() && step != self.step.as_deref();
+        // A remark about missing lines belongs to no step and is of interest to all.
+        let is_remark = entry.stream == NOTE && step.is_none();
+        let is_left_out = self.step.is_some() && step != self.step.as_deref() && !is_remark;
         if is_left_out || self.grep.as_ref().is_some_and(|grep| !grep.is_match(entry.text)) {
             return Ok(());
         }

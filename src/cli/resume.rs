@@ -1,6 +1,7 @@
 //! `upbeat resume`, `retry` and `rerun`: a saved run goes on, parts of it are tried again, or it is begun anew. Each says
 //! first what will be done again, by trying it out on an engine without hands.
 
+use super::Next;
 use super::args::{GoOnOptions, Output, RerunArgs, ResumeArgs, RetryArgs};
 use super::begin::{Begin, GoOn, Start};
 use super::load;
@@ -8,7 +9,6 @@ use super::out::{Stop, refuse, say};
 use super::saved::{self, Folded};
 use super::session::{self, Session};
 use super::store::{self, Kept};
-use super::{Next, recipe::Recipe};
 use crate::engine::{Input, Outbox};
 use crate::model::command::Command;
 use crate::model::id::{Name, StepId};
@@ -138,28 +138,28 @@ fn definition(kept: &Kept, folded: &Folded, accepted: bool) -> Result<Option<Def
         return Ok(None);
     }
     let loaded = load::again(&recipe);
-    let is_read = |stamp: &FileStamp| files.contains(&&*stamp.path);
-    let before: Option<Vec<_>> = folded.files.as_ref().map(|stamps| stamps.iter().filter(|s| is_read(s)).collect());
-    let now = loaded.files();
-    if before
-        .as_ref()
-        .is_some_and(|before| before.len() == now.len() && now.iter().all(|stamp| before.contains(&stamp)))
-    {
-        return Ok(None);
+    let known = |stamp: &FileStamp| folded.files.as_ref().is_some_and(|stamps| stamps.contains(stamp));
+    let other: Vec<String> = loaded.files().into_iter().filter(|stamp| !known(stamp)).map(|stamp| stamp.path).collect();
+    if !other.is_empty() {
+        return changed(kept, folded, &list(&other), loaded, accepted);
     }
-    changed(kept, folded, &recipe, loaded, accepted)
+    if loaded.is_refused() {
+        // As when a file may not be read any more.
+        loaded.say();
+        say("upbeat: the run goes on with what was saved of its workflow");
+    }
+    Ok(None)
 }
 
 /// Files whose bytes are not what they were: what does that mean for the run?
 fn changed(
     kept: &Kept,
     folded: &Folded,
-    recipe: &Recipe,
+    shown: &str,
     loaded: load::Loaded,
     accepted: bool,
 ) -> Result<Option<Definition>, Stop> {
     let files = loaded.files();
-    let shown = list(&recipe.files().unwrap_or_default().into_iter().map(str::to_owned).collect::<Vec<_>>());
     let name = folded.name();
     if loaded.is_refused() {
         loaded.say();

@@ -20,7 +20,9 @@ pub fn differences(old: &Workflow, new: &Workflow) -> Vec<String> {
     let mut lines = things("step", &steps(old), &steps(new));
     lines.extend(things("agent", &agents(old), &agents(new)));
     let changed = changed(&whole(old), &whole(new));
-    lines.extend(changed.into_iter().map(|key| format!("workflow: {} changed", Safe::line(&key))));
+    if !changed.is_empty() {
+        lines.push(format!("workflow: {} changed", list(&changed)));
+    }
     let data = self::changed(&old.data, &new.data);
     if !data.is_empty() {
         lines.push(format!("workflow: data changed in {} (a run that goes on keeps the data it has)", list(&data)));
@@ -95,6 +97,10 @@ fn agents(workflow: &Workflow) -> Named {
         if let Some(Value::Object(kind)) = value.remove("kind") {
             value.extend(kind);
         }
+        // What a simulated agent does where nothing else is said stands among its own keys.
+        if let Some(Value::Object(default)) = value.remove("default") {
+            value.extend(default);
+        }
         Value::Object(value)
     };
     workflow.agents.iter().map(|agent| (agent.id.to_string(), value(agent))).collect()
@@ -118,5 +124,64 @@ fn object(thing: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(thing) {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::agent::{AgentKind, Script, Simulated};
+    use crate::model::id::StepId;
+    use crate::model::policy::Mode;
+    use crate::model::step::Need;
+    use crate::model::time::Micros;
+    use crate::report::sample;
+
+    #[test]
+    fn nothing_changed_is_nothing_and_what_was_measured_does_not_count() {
+        let (old, mut new) = (sample::workflow(), sample::workflow());
+        new.steps[0].measured = Some(Micros::from_secs(9));
+        assert_eq!(differences(&old, &new), [""; 0]);
+    }
+
+    #[test]
+    fn steps_agents_and_the_workflow_are_named_with_what_changed_in_them() {
+        let (old, mut new) = (sample::workflow(), sample::workflow());
+        new.steps.pop();
+        new.steps.insert(0, sample::step("new\u{1b}[2J", "data", &[], None));
+        for step in &mut new.steps[1..] {
+            step.needs = step.needs.iter().map(|need| Need { step: StepId(need.step.0 + 1), ..*need }).collect();
+        }
+        new.steps[2].critical = true;
+        new.steps[3].needs.clear();
+        let script = Script { duration: Some(Micros::from_secs(1)), ..Script::default() };
+        new.agents[1].kind = AgentKind::Simulated(Simulated { default: script, ..Simulated::default() });
+        new.mode = Mode::Sequential;
+        new.limits.max_parallel = Some(3);
+        new.data = json!({"a": 1});
+        assert_eq!(
+            differences(&old, &new),
+            [
+                "step decision: removed",
+                "step new: added",
+                "step technical: critical changed",
+                "step sentiment: needs changed",
+                "agent technical-1: duration changed",
+                "workflow: mode, limits.max_parallel changed",
+                "workflow: data changed in a (a run that goes on keeps the data it has)",
+            ]
+        );
+    }
+
+    #[test]
+    fn another_order_is_a_difference_and_many_are_counted() {
+        let (old, mut new) = (sample::workflow(), sample::workflow());
+        new.agents.clear();
+        new.steps = (0..100).map(|n| sample::step(&format!("s{n}"), "x", &[], None)).collect();
+        let many = differences(&old, &new);
+        assert_eq!((many.len(), many[SHOWN].as_str()), (SHOWN + 1, "… and 80 more"));
+        let mut turned = new.clone();
+        turned.steps.reverse();
+        assert_eq!(differences(&new, &turned), ["workflow: the order of the steps changed"]);
     }
 }

@@ -73,6 +73,7 @@ impl Shown<'_> {
         match (self.live, self.pid) {
             (true, Some(pid)) => row("carried on", &format!("by process {pid}")),
             (true, None) => row("carried on", "by another process"),
+            (false, _) if self.run.state.ended() => {}
             (false, _) => row("token", Safe::line(&self.token()).as_str()),
         }
         if let Some(command) = self.onward() {

@@ -262,6 +262,16 @@ fn a_changed_file_is_refused_with_what_changed_unless_that_is_accepted() {
     assert_eq!(ended.json()["metadata"]["steps"]["succeeded"], 4);
 
     left(&scene);
+    scene.workflow(&TRACES.replace("echo two", "echo deux"));
+    std::fs::remove_file(scene.folder.path("go")).unwrap();
+    let accepted = ["resume", "last", "--accept-changes"];
+    assert_eq!(scene.run_until(&accepted, &[&started("b")]).end_by(Signal::TERM).code, 75);
+    scene.go();
+    let ended = scene.upbeat(&["resume", "last", "--output", "json"]);
+    assert_eq!((ended.code, &ended.json()["data"]["second"]), (0, &json!("deux\n")), "{}", ended.err);
+    assert!(!ended.err.contains("changed since"), "what was accepted is not asked about again: {}", ended.err);
+
+    left(&scene);
     let file = scene.folder.path("flow.yaml");
     std::fs::write(&file, "steps: [{id: a, run: 1}]").unwrap();
     let refused = scene.upbeat(&["resume", "last"]);

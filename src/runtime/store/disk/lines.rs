@@ -437,6 +437,16 @@ mod tests {
         let numbers: Vec<u32> = kept.iter().filter_map(|line| line.text.parse().ok()).collect();
         assert_eq!(numbers, (0..10).chain(970..1_000).collect::<Vec<u32>>());
         assert!(kept[10].text.starts_with("960 lines were left out"), "{}", kept[10].text);
+        for most in [1, 7, 10, 41, 100] {
+            let (mut paged, mut from) = (Vec::new(), Some(0));
+            while let Some(next) = from {
+                let page = store.lines_page("a1", next, most).unwrap();
+                assert!(page.lines.len() <= most + 1, "a page has so many lines, and the remark about the gap");
+                paged.extend(page.lines);
+                from = page.next;
+            }
+            assert_eq!(paged, kept, "{most} lines a page");
+        }
     }
 
     #[test]

@@ -22,3 +22,56 @@ impl Store {
         times.into_iter().flatten().max()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::event::EventKind;
+    use crate::runtime::store::disk::tests::{events, every_kind, header, store};
+    use crate::runtime::store::disk::{StoreErrorKind, SyncMode};
+
+    #[test]
+    fn a_writer_says_who_it_is_until_it_has_ended() {
+        let (_folder, store) = store();
+        assert_eq!((store.writer("a1"), store.written_unix_ms("a1")), (None, None));
+        let journal = store.create(&header("a1"), SyncMode::Normal).unwrap();
+        assert_eq!(store.writer("a1"), Some(std::process::id()));
+        assert!(store.written_unix_ms("a1").is_some());
+        drop(journal);
+        assert_eq!(store.writer("a1"), None);
+    }
+
+    #[test]
+    fn pages_of_events_are_the_journal_and_end_before_what_is_damaged() {
+        let (folder, store) = store();
+        let mut journal = store.create(&header("a1"), SyncMode::Normal).unwrap();
+        journal.append(0, &events(every_kind(), 1)).unwrap();
+        let all = store.read_since("a1", 0).unwrap().events;
+        for most in [1, 4, 1_000] {
+            let mut paged = Vec::new();
+            loop {
+                let (page, damage) = store.events_page("a1", paged.len() as u64, most).unwrap();
+                assert_eq!(damage, None);
+                let is_last = page.len() < most;
+                paged.extend(page);
+                if is_last {
+                    break;
+                }
+            }
+            assert_eq!(paged, all, "{most} events a page");
+        }
+        assert_eq!(store.header("a1").unwrap(), header("a1"));
+        journal.append(all.len() as u64, &events([EventKind::RunPaused], all.len() as u64 + 1)).unwrap();
+        journal.close().unwrap();
+        let db = rusqlite::Connection::open(folder.path().join("store/runs/a1/journal.db")).unwrap();
+        let guards: Vec<String> = {
+            let mut query = db.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").unwrap();
+            query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        guards.iter().for_each(|guard| db.execute_batch(&format!("DROP TRIGGER {guard}")).unwrap());
+        db.execute("DELETE FROM events WHERE seq > 6", []).unwrap();
+        drop(db);
+        let (page, damage) = store.events_page("a1", 2, 1_000).unwrap();
+        assert_eq!(page, all[2..6]);
+        assert_eq!(damage.unwrap().kind, StoreErrorKind::Damaged { run: "a1".into(), seq: Some(7) });
+    }
+}
