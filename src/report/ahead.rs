@@ -59,3 +59,113 @@ fn lost_line(name: &str, was: &StepView, now: &StepView, agents: &[AgentView]) -
     };
     format!("{} was under way (attempt {}{agent}): {follows}", Safe::line(name), was.attempts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::completion::{Failure, FailureClass};
+    use crate::model::id::{AgentId, RunId};
+    use crate::model::state::RunState;
+    use crate::model::time::Micros;
+    use crate::model::view::Counts;
+    use crate::model::workflow::Workflow;
+    use crate::report::sample;
+    use std::sync::Arc;
+
+    fn step(state: StepState, attempts: u32) -> StepView {
+        let active = state.active();
+        StepView {
+            state,
+            wait: None,
+            skip: None,
+            agent: (attempts > 0).then_some(AgentId(0)),
+            priority: 50,
+            attempts,
+            injected: false,
+            fallback: None,
+            started: (attempts > 0).then_some(Micros::ZERO),
+            attempt_started: active.then_some(Micros::ZERO),
+            ended: None,
+            failure: None,
+        }
+    }
+
+    fn run(workflow: &Workflow, steps: Vec<StepView>) -> RunView {
+        RunView {
+            id: RunId(0),
+            name: "r1".into(),
+            workflow: Arc::new(workflow.clone()),
+            shape: Arc::default(),
+            state: RunState::Paused,
+            status: None,
+            cause: None,
+            seed: 0,
+            started: Some(Micros::ZERO),
+            ended: None,
+            paused_for: Micros::ZERO,
+            steps,
+            counts: Counts::default(),
+            attempts: 0,
+            faults: 0,
+            eta: None,
+            seq: 9,
+        }
+    }
+
+    fn agents() -> [AgentView; 1] {
+        [AgentView {
+            id: AgentId(0),
+            name: "w\u{1b}[2J".into(),
+            kind: "simulated",
+            capabilities: Vec::new(),
+            slots: 1,
+            backup: false,
+            takes_faults: true,
+            broken: None,
+            busy: Vec::new(),
+            succeeded: 0,
+            failed: 0,
+        }]
+    }
+
+    #[test]
+    fn what_stays_what_is_lost_and_what_is_left_are_told_apart() {
+        use StepState::{Failed, Pending, Ready, Running, Succeeded, Unknown};
+        let workflow = sample::workflow();
+        let left = [(Succeeded, 1), (Running, 1), (Running, 2), (Ready, 1), (Pending, 0)];
+        let then = [(Succeeded, 1), (Ready, 1), (Unknown, 2), (Ready, 1), (Pending, 0)];
+        let view = |states: &[(StepState, u32)]| {
+            run(&workflow, states.iter().map(|(state, attempts)| step(*state, *attempts)).collect())
+        };
+        let mut taken_up = view(&then);
+        assert_eq!(
+            ahead(&view(&left), &taken_up, &agents()),
+            [
+                "1 of 5 steps done and stay so",
+                "technical was under way (attempt 1 on w): it is done again",
+                "sentiment was under way (attempt 2 on w): you are asked what is to become of it",
+                "begun before, done again: risk",
+                "still to do: decision",
+            ]
+        );
+        taken_up.steps[2].state = Failed;
+        taken_up.steps[2].failure = Some(Arc::new(Failure::new(FailureClass::Unknown, "nobody\nto ask")));
+        let told = ahead(&view(&left), &taken_up, &agents());
+        assert_eq!(told[2], "sentiment was under way (attempt 2 on w): it fails: nobody␊to ask");
+    }
+
+    #[test]
+    fn a_retry_names_what_it_opens_also_under_a_definition_with_other_places() {
+        let workflow = sample::workflow();
+        let states = [StepState::Succeeded, StepState::Failed, StepState::Succeeded, StepState::Skipped];
+        let mut left: Vec<StepView> = states.into_iter().map(|state| step(state, 1)).collect();
+        left.push(step(StepState::Skipped, 0));
+        let left = run(&workflow, left);
+        let mut other = workflow;
+        other.steps.swap(0, 1);
+        let mut now: Vec<StepView> = (0..5).map(|_| step(StepState::Pending, 1)).collect();
+        (now[1].state, now[2].state) = (StepState::Succeeded, StepState::Succeeded);
+        let told = ahead(&left, &run(&other, now), &agents());
+        assert_eq!(told, ["2 of 5 steps done and stay so", "tried again: technical, risk, decision"]);
+    }
+}
