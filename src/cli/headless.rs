@@ -42,9 +42,13 @@ pub(crate) async fn run(handle: &Handle, begin: Begin, telling: Telling) -> Done
     let parked = matches!(begin, Begin::New(_, Start::Parked));
     let mut events = handle.subscribe().await.map_err(|rejection| refused(&rejection))?;
     let mut signals = Signals::new()?;
-    let (run, early) = enact(handle, begin, &mut events).await.map_err(|rejection| refused(&rejection))?;
-    let names = names(handle, run).await?;
-    let begun = handle.summary(run).await.map_or(0, |summary| summary.seq);
+    let mut early = VecDeque::new();
+    let begin = async {
+        let run = begin.enact(handle).await.map_err(|rejection| refused(&rejection))?;
+        let names = names(handle, run).await?;
+        Ok((run, names, handle.summary(run).await.map_or(0, |summary| summary.seq)))
+    };
+    let (run, names, begun) = while_reading(&mut events, &mut early, begin).await?;
     let mut watch = Watch { run, names, begun, seen: 0, progress: None, lines: None, stands: None };
     match telling.output {
         RunOutput::Text | RunOutput::Json => watch.progress = Some(Progress::new(handle, run)),
@@ -73,19 +77,17 @@ pub(crate) async fn run(handle: &Handle, begin: Begin, telling: Telling) -> Done
     watch.conclude(&summary, end, &telling, &mut signals).await
 }
 
-/// Begins the run while somebody reads the events, because the engine waits for its readers.
-async fn enact(
-    handle: &Handle,
-    begin: Begin,
+/// Does something while the events are read, because the engine waits for its readers.
+async fn while_reading<T>(
     events: &mut mpsc::Receiver<Arc<Event>>,
-) -> Result<(RunId, VecDeque<Arc<Event>>), Rejection> {
-    let mut early = VecDeque::new();
-    let begun = begin.enact(handle);
-    tokio::pin!(begun);
+    early: &mut VecDeque<Arc<Event>>,
+    work: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(work);
     loop {
         tokio::select! {
             biased;
-            run = &mut begun => return Ok((run?, early)),
+            done = &mut work => return done,
             Some(event) = events.recv() => early.push_back(event),
         }
     }

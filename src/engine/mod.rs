@@ -150,6 +150,12 @@ impl Engine {
         self.world.run(run).seq
     }
 
+    /// Whether a run has ended for good.
+    #[must_use]
+    pub fn has_ended(&self, run: RunId) -> bool {
+        self.world.run(run).state.ended()
+    }
+
     /// How many steps a run has.
     #[must_use]
     pub fn steps(&self, run: RunId) -> usize {

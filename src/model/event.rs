@@ -106,8 +106,10 @@ pub enum EventKind {
         /// The step.
         step: StepId,
         /// The payload, computed once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         input: Option<Arc<Value>>,
         /// Input keys left out because their path led nowhere.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
     },
     /// A step cannot go on yet.
@@ -133,6 +135,7 @@ pub enum EventKind {
         /// Its output.
         output: Arc<Value>,
         /// The fallback that did it, by its place in the list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         fallback: Option<u32>,
         /// The run that did it, when its output is used again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,6 +188,7 @@ pub enum EventKind {
         /// The agent.
         agent: AgentId,
         /// The fallback it belongs to, by its place in the list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         fallback: Option<u32>,
     },
     /// An attempt is being ended from outside; its end follows.
@@ -205,6 +209,7 @@ pub enum EventKind {
         /// The agent.
         agent: AgentId,
         /// What it used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
     /// An attempt failed, or was ended from outside.
@@ -218,6 +223,7 @@ pub enum EventKind {
         /// How.
         failure: Failure,
         /// What it used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
         /// Whether everything it started is gone.
         proof: EndProof,
@@ -243,6 +249,7 @@ pub enum EventKind {
         /// Where.
         paths: Vec<Path>,
         /// Output fields that were mapped but not returned.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
     },
     /// An agent takes no work.

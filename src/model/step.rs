@@ -105,28 +105,38 @@ pub struct Step {
     /// Unique in the workflow without regard to case.
     pub id: Name,
     /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The declared group it is shown in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Who does it.
     pub work: Work,
     /// What is asked of the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Name>,
     /// Literal arguments; `input` is laid over them.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub with: Map<String, Value>,
     /// Folder of the process; relative: from the file's folder; `None`: where upbeat was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Variables for the process, over the workflow's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: EnvMap,
     /// How standard output is read (`run`, `command`).
     pub stdout: StdoutMode,
     /// What has to end first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
     /// Where the payload comes from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<InputMapping>,
     /// Where the output goes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<OutputMapping>,
     /// Longest time of one attempt; `None`: no limit.
     pub timeout: Option<Micros>,
@@ -137,10 +147,13 @@ pub struct Step {
     /// Its failure fails the run whatever the share.
     pub critical: bool,
     /// What is tried when retries are spent, in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<Fallback>,
     /// Expected duration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Micros>,
     /// How long steps of this kind took in earlier runs, noted when the run was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Micros>,
     /// What becomes of it if upbeat ends while it runs.
     pub on_unknown: OnUnknown,

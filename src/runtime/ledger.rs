@@ -30,7 +30,7 @@ const SNAPSHOT_EVENTS: u64 = 20_000;
 /// … and so many for each step of the workflow, so that large workflows are not forever writing themselves down.
 const SNAPSHOT_EVENTS_PER_STEP: u64 = 8;
 /// A run that is left is snapshotted if it has more events than that: fewer are folded in no time.
-const SNAPSHOT_LEFT: u64 = 2_000;
+const SNAPSHOT_LEFT: u64 = 5_000;
 
 /// What the store says.
 #[derive(Debug)]
@@ -300,10 +300,11 @@ impl Ledger {
         }
     }
 
-    /// Nothing more comes of a run: opening it again is made quick, if it is long.
+    /// A run is left in the middle: opening it again is made quick, if it is long.
     pub(super) fn left(&mut self, run: RunId, engine: &Engine) {
         if let Some(disk) = &mut self.disk
             && disk.saved.get(&run).is_some_and(|last| engine.last_seq(run) > last + SNAPSHOT_LEFT)
+            && !engine.has_ended(run)
         {
             disk.snapshot(run, engine);
         }

@@ -110,7 +110,8 @@ impl LogStore {
         drop(ended);
     }
 
-    /// Appends an event, and a remark where it says more than its line; not those that a fuller line stands for.
+    /// Appends an event, and a remark where it says more than its line; not those that a fuller line stands for. Readers
+    /// hear of it with the next line or [`LogStore::announce`]: events come in crowds.
     pub fn tell(&self, event: &Arc<Event>) {
         if let EventKind::AttemptEnding { .. } | EventKind::StrategyChosen { .. } = event.kind {
             return;
@@ -151,22 +152,25 @@ impl LogStore {
             spill(&line);
         }
         self.keep(line);
+        self.announce();
+    }
+
+    /// Tells readers of everything appended so far.
+    pub fn announce(&self) {
+        let next = self.next_seq();
+        self.grown.send_if_modified(|grown| std::mem::replace(grown, next.max(*grown)) < next);
     }
 
     fn keep(&self, mut line: LogLine) {
-        let next = {
-            let mut ring = self.ring();
-            line.seq = ring.next;
-            ring.next += 1;
-            ring.bytes += cost(&line);
-            ring.lines.push_back(line);
-            while ring.lines.len() > LINES_MAX || ring.bytes > BYTES_MAX {
-                let Some(gone) = ring.lines.pop_front() else { break };
-                ring.bytes -= cost(&gone);
-            }
-            ring.next
-        };
-        self.grown.send_replace(next);
+        let mut ring = self.ring();
+        line.seq = ring.next;
+        ring.next += 1;
+        ring.bytes += cost(&line);
+        ring.lines.push_back(line);
+        while ring.lines.len() > LINES_MAX || ring.bytes > BYTES_MAX {
+            let Some(gone) = ring.lines.pop_front() else { break };
+            ring.bytes -= cost(&gone);
+        }
     }
 
     /// Lines from `seq` on, at most `max`; starts later where older ones were dropped.

@@ -332,3 +332,14 @@ fn selftest_gives_the_same_hash_each_time_and_tells_a_seed_in_full() {
     assert!(one.contains("RunStarted") && one.contains("seed 7: no rule was broken\n"), "{one}");
     assert_eq!(upbeat(&["selftest", "--seeds", "0"]).code, 2);
 }
+
+#[test]
+fn a_run_that_begins_with_thousands_of_events_at_once_is_told_to_its_end() {
+    let folder = Folder::new();
+    let steps: Vec<String> = (0..3_000).map(|at| format!("  s{at}: {{capability: x}}\n")).collect();
+    let agents = "agents: { w: { kind: simulated, capabilities: [x], slots: 3000, duration: 0s } }\n";
+    let file = folder.file("wide.yaml", &format!("{agents}steps:\n{}", steps.concat()));
+    let ended = upbeat(&["run", &file, "--clock", "virtual", "--output", "jsonl", "--no-store"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert_eq!(ended.lines().len(), 3 + 4 * 3_000);
+}

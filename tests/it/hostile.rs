@@ -3,10 +3,13 @@
 //! What an agent starts writes its id down; the harness adds the start time as soon as it sees one, so that an id that was
 //! given away again is not taken for a survivor. Beside that, nobody may be left who has the scene's folder among its
 //! arguments, in its environment, or as its working folder.
+//!
+//! What looks for leftovers runs in a process of its own: a test process that has a pool of reapers gets the orphans that
+//! others leave behind, and nobody's own descendants are leftovers.
 #![expect(clippy::disallowed_methods, reason = "tests measure real time and start the program they test")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set its scene has failed")]
 
-use crate::processes::{DEADLINE, PROGRAM, children_of, wait_until};
+use crate::processes::{DEADLINE, PROGRAM, alone, children_of, wait_until};
 use crate::program::command;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -373,20 +376,23 @@ fn alive(ids: &[u32]) -> Vec<u32> {
 
 #[test]
 fn leftovers_of_dead_runs_are_ended_and_those_of_others_are_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let name = |n: u32| format!("leftover-{}-{n}", std::process::id());
-    let dead: Vec<u32> = [1, 2].iter().flat_map(|n| leave_behind(&dir.path().join(n.to_string()), &name(*n))).collect();
-    let living = leave_behind(&dir.path().join("3"), &name(3));
-    let mut expected = living.clone();
-    expected.sort_unstable();
-    assert_eq!(processes_of(&name(3)), expected, "the one without a mark is found by its parent");
-    let ended = end_leftovers(&|run| run == name(1) || run == name(2), DEADLINE);
-    let told = Leftovers { found: 4, ended: 4, left: 0, runs: vec![name(1), name(2)] };
-    assert_eq!((ended, alive(&dead), alive(&living)), (told, vec![], living.clone()));
-    assert_eq!((processes_of(&name(1)), processes_of(&name(3))), (vec![], expected));
-    assert_eq!(end_leftovers(&|run| run == name(1), DEADLINE), Leftovers::default());
-    assert_eq!(end_leftovers(&|run| run == name(3), DEADLINE).ended, 2);
-    assert!(alive(&living).is_empty());
+    alone("hostile::leftovers_of_dead_runs_are_ended_and_those_of_others_are_not", || async {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |n: u32| format!("leftover-{}-{n}", std::process::id());
+        let dead: Vec<u32> =
+            [1, 2].iter().flat_map(|n| leave_behind(&dir.path().join(n.to_string()), &name(*n))).collect();
+        let living = leave_behind(&dir.path().join("3"), &name(3));
+        let mut expected = living.clone();
+        expected.sort_unstable();
+        assert_eq!(processes_of(&name(3)), expected, "the one without a mark is found by its parent");
+        let ended = end_leftovers(&|run| run == name(1) || run == name(2), DEADLINE);
+        let told = Leftovers { found: 4, ended: 4, left: 0, runs: vec![name(1), name(2)] };
+        assert_eq!((ended, alive(&dead), alive(&living)), (told, vec![], living.clone()));
+        assert_eq!((processes_of(&name(1)), processes_of(&name(3))), (vec![], expected));
+        assert_eq!(end_leftovers(&|run| run == name(1), DEADLINE), Leftovers::default());
+        assert_eq!(end_leftovers(&|run| run == name(3), DEADLINE).ended, 2);
+        assert!(alive(&living).is_empty());
+    });
 }
 
 #[test]
@@ -424,37 +430,41 @@ fn run_of(agent: u32) -> String {
 
 #[test]
 fn when_an_agent_has_killed_its_reaper_and_upbeat_is_killed_the_mark_tells_what_is_left() {
-    // The upbeat is stopped while its agent kills the reaper, so that it can end nothing before it is killed.
-    let kill = "until [ -e $DIR/now ]; do sleep 0.01; done; kill -KILL $PPID; exec sh $DIR/leaf";
-    let mut scene = Scene::new(&[("kills its reaper when told", 1, kill)]);
-    let place = scene.dir.path().join("0");
-    let agent = wait_for_pids(&place, 1)[0];
-    let run = run_of(agent);
-    assert!(processes_of(&run).contains(&agent));
-    scene.signal(Signal::STOP);
-    fs::write(place.join("now"), "").unwrap();
-    wait_for_pids(&place, 2);
-    scene.note();
-    scene.signal(Signal::KILL);
-    scene.upbeat.wait().unwrap();
-    assert_eq!(alive(&[agent]), [agent], "nobody is there to end it");
-    let ended = end_leftovers(&|of| of == run, DEADLINE);
-    assert!(ended.ended >= 1 && ended.left == 0 && ended.runs == [run.clone()], "{ended:?}");
-    assert!(processes_of(&run).is_empty());
-    assert!(scene.gone(Signal::KILL).is_ok());
+    alone("hostile::when_an_agent_has_killed_its_reaper_and_upbeat_is_killed_the_mark_tells_what_is_left", || async {
+        // The upbeat is stopped while its agent kills the reaper, so that it can end nothing before it is killed.
+        let kill = "until [ -e $DIR/now ]; do sleep 0.01; done; kill -KILL $PPID; exec sh $DIR/leaf";
+        let mut scene = Scene::new(&[("kills its reaper when told", 1, kill)]);
+        let place = scene.dir.path().join("0");
+        let agent = wait_for_pids(&place, 1)[0];
+        let run = run_of(agent);
+        assert!(processes_of(&run).contains(&agent));
+        scene.signal(Signal::STOP);
+        fs::write(place.join("now"), "").unwrap();
+        wait_for_pids(&place, 2);
+        scene.note();
+        scene.signal(Signal::KILL);
+        scene.upbeat.wait().unwrap();
+        assert_eq!(alive(&[agent]), [agent], "nobody is there to end it");
+        let ended = end_leftovers(&|of| of == run, DEADLINE);
+        assert!(ended.ended >= 1 && ended.left == 0 && ended.runs == [run.clone()], "{ended:?}");
+        assert!(processes_of(&run).is_empty());
+        assert!(scene.gone(Signal::KILL).is_ok());
+    });
 }
 
 #[test]
 fn when_an_agent_holds_its_reaper_and_upbeat_is_killed_both_are_ended_by_the_mark() {
-    let mut scene = Scene::new(&[("holds its reaper", 1, "while kill -STOP $PPID; do :; done")]);
-    let agent = wait_for_pids(&scene.dir.path().join("0"), 1)[0];
-    let run = run_of(agent);
-    let reaper = children_of(scene.upbeat.id()).into_iter().find(|reaper| children_of(*reaper) == [agent]).unwrap();
-    scene.note();
-    scene.signal(Signal::KILL);
-    scene.upbeat.wait().unwrap();
-    let ended = end_leftovers(&|of| of == run, DEADLINE);
-    assert_eq!((ended.left, processes_of(&run)), (0, vec![]));
-    wait_until("the reaper to end", DEADLINE, || started(reaper).is_none());
-    assert!(scene.gone(Signal::KILL).is_ok());
+    alone("hostile::when_an_agent_holds_its_reaper_and_upbeat_is_killed_both_are_ended_by_the_mark", || async {
+        let mut scene = Scene::new(&[("holds its reaper", 1, "while kill -STOP $PPID; do :; done")]);
+        let agent = wait_for_pids(&scene.dir.path().join("0"), 1)[0];
+        let run = run_of(agent);
+        let reaper = children_of(scene.upbeat.id()).into_iter().find(|reaper| children_of(*reaper) == [agent]).unwrap();
+        scene.note();
+        scene.signal(Signal::KILL);
+        scene.upbeat.wait().unwrap();
+        let ended = end_leftovers(&|of| of == run, DEADLINE);
+        assert_eq!((ended.left, processes_of(&run)), (0, vec![]));
+        wait_until("the reaper to end", DEADLINE, || started(reaper).is_none());
+        assert!(scene.gone(Signal::KILL).is_ok());
+    });
 }

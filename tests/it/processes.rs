@@ -114,11 +114,12 @@ pub(crate) fn wait_until(what: &str, limit: Duration, condition: impl Fn() -> bo
 /// This test binary again, with one test and a word for it.
 fn again(test: &str, word: &std::ffi::OsStr) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", &format!("processes::{test}"), "--include-ignored", "--nocapture"]).env(ALONE, word);
+    let name = if test.contains("::") { test.to_owned() } else { format!("processes::{test}") };
+    command.args(["--exact", &name, "--include-ignored", "--nocapture"]).env(ALONE, word);
     command
 }
 
-/// Runs a test in a process of its own.
+/// Runs a test in a process of its own; one of another module is named with it.
 pub(crate) fn alone<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
     if std::env::var_os(ALONE).is_some() {
         return block_on(body());

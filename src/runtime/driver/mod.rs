@@ -8,26 +8,25 @@
 //! then. A store that takes nothing stops what follows, not what runs: the events wait in memory, nothing new begins,
 //! and going on is one command.
 
+mod leaving;
 #[cfg(test)]
 mod tests;
+
+use leaving::{nothing_left_in, nothing_left_of};
 
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Rejection};
 use crate::model::completion::{Completion, EndProof, Outcome};
 use crate::model::effect::{AttemptOrder, Effect, Timer};
-use crate::model::event::Event;
-use crate::model::id::{Name, RunId, StepId};
-use crate::model::state::EndCause;
+use crate::model::event::{Event, EventKind};
+use crate::model::id::{RunId, StepId};
 use crate::model::time::Micros;
-use crate::model::view::Saving;
 use crate::runtime::agents::{process, simulated};
 use crate::runtime::clock::{Clock, ClockKind};
 use crate::runtime::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
 use crate::runtime::ledger::{Heard, Ledger};
 use crate::runtime::reaper::Pool;
-use crate::runtime::reaper::leftovers::{end_leftovers, processes_of};
-use crate::runtime::store::disk::{Header, Store};
-use std::cell::RefCell;
+use crate::runtime::store::disk::Header;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +47,10 @@ const LATE: Micros = Micros::from_millis(500);
 /// How long ends are listened for then.
 const LATE_PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long what a dead run left behind may take to be ended.
-const LEFTOVERS_LIMIT: Duration = Duration::from_secs(5);
+/// Subscribers are told of an event within this time …
+const TELL_WITHIN: Duration = Duration::from_millis(2);
+/// … or when so many wait to be told.
+const UNTOLD_MAX: usize = 512;
 
 /// Names an attempt.
 type AttemptKey = (RunId, StepId, u32);
@@ -91,6 +92,9 @@ pub(super) struct Driver {
     /// Ends that are known at once.
     at_once: VecDeque<Completion>,
     subscribers: Vec<mpsc::Sender<Arc<Event>>>,
+    /// Events that subscribers have not been told yet, and when they are to be at the latest.
+    untold: Vec<Arc<Event>>,
+    tell_after: Option<Instant>,
     look_at: Option<(RunId, StepId)>,
     outbox: Outbox,
     /// Something changed since the last view.
@@ -106,6 +110,8 @@ enum Wake {
     Stored(Heard),
     Due,
     Publish,
+    /// Subscribers have waited for long enough.
+    Tell,
     /// Only so that the loop looks around again.
     Again,
     /// No handle is left: nobody can see or ask anything any more.
@@ -130,6 +136,8 @@ impl Driver {
             ended_in,
             at_once: VecDeque::new(),
             subscribers: Vec::new(),
+            untold: Vec::new(),
+            tell_after: None,
             look_at: None,
             outbox: Outbox::default(),
             dirty: true,
@@ -165,6 +173,7 @@ impl Driver {
                     self.commit().await;
                 }
                 Wake::Publish => self.publish(),
+                Wake::Tell => self.tell().await,
                 Wake::Again => {}
                 Wake::Deserted => break None,
             }
@@ -176,6 +185,9 @@ impl Driver {
     }
 
     async fn wake(&mut self) -> Wake {
+        if self.tell_after.is_some_and(|at| at <= crate::runtime::clock::now()) {
+            return Wake::Tell;
+        }
         let full = self.ledger.waiting() > HELD_EVENTS_MAX;
         let next_due = self.due.first_key_value().map(|((at, _), _)| *at).filter(|_| !full);
         if let Some(at) = next_due
@@ -196,6 +208,7 @@ impl Driver {
             Some(completion) = self.ended.recv(), if !full => Wake::Ended(completion),
             () = sleep_until(due_at), if next_due.is_some() => Wake::Again,
             () = sleep_until(publish_at) => Wake::Publish,
+            () = sleep_until(self.tell_after) => Wake::Tell,
         }
     }
 
@@ -310,6 +323,7 @@ impl Driver {
 
     /// A reader of events: first what the journal holds, then everything new.
     async fn subscribe(&mut self, reader: mpsc::Sender<Arc<Event>>) {
+        self.tell().await;
         for event in self.ledger.recent() {
             if reader.send(event).await.is_err() {
                 return;
@@ -382,9 +396,7 @@ impl Driver {
     async fn release(&mut self) {
         loop {
             while let Some(batch) = self.ledger.release() {
-                for event in batch.events {
-                    self.tell(event).await;
-                }
+                self.note(batch.events).await;
                 for effect in batch.effects {
                     self.perform(effect, batch.now);
                 }
@@ -399,16 +411,39 @@ impl Driver {
         }
     }
 
-    /// Subscribers get every event, in order; the log gets those that say something to people.
-    async fn tell(&mut self, event: Arc<Event>) {
-        tracing::debug!(seq = event.seq, event = event.kind.name(), "journalled");
-        self.inbox.logs.tell(&event);
-        let mut gone = Vec::new();
-        for (at, subscriber) in self.subscribers.iter().enumerate() {
-            if subscriber.send(event.clone()).await.is_err() {
-                gone.push(at);
+    /// The log gets events that say something to people; subscribers get all of them, in order and soon. Not each by
+    /// itself: to wake a reader costs more than to decide a step.
+    async fn note(&mut self, events: Vec<Arc<Event>>) {
+        let (mut urgent, said) = (false, !events.is_empty());
+        for event in events {
+            tracing::debug!(seq = event.seq, event = event.kind.name(), "journalled");
+            self.inbox.logs.tell(&event);
+            urgent |= matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunPaused);
+            if !self.subscribers.is_empty() {
+                self.untold.push(event);
             }
         }
+        if urgent || self.untold.len() >= UNTOLD_MAX {
+            self.tell().await;
+        } else if said {
+            self.tell_after.get_or_insert_with(|| crate::runtime::clock::later(TELL_WITHIN));
+        }
+    }
+
+    /// Tells the subscribers what they have not been told; waits for those that do not keep up.
+    async fn tell(&mut self) {
+        self.tell_after = None;
+        self.inbox.logs.announce();
+        let mut gone = Vec::new();
+        for (at, subscriber) in self.subscribers.iter().enumerate() {
+            for event in &self.untold {
+                if subscriber.send(event.clone()).await.is_err() {
+                    gone.push(at);
+                    break;
+                }
+            }
+        }
+        self.untold.clear();
         for at in gone.into_iter().rev() {
             self.subscribers.swap_remove(at);
         }
@@ -478,93 +513,6 @@ impl Driver {
         let done = crate::runtime::clock::now();
         self.publish_after = done + PUBLISH_EVERY.max((done - began) * PUBLISH_SHARE);
     }
-
-    /// Ends what runs without grace, waits until all of it is proved gone and durable, and closes pool and store.
-    async fn shut_down(&mut self) {
-        if self.ledger.trouble().is_some() {
-            self.ledger.retry();
-            self.settle_store().await;
-        }
-        let runs = self.engine.view(self.clock.now(), None).runs;
-        for run in runs.iter().filter(|run| run.started.is_some() && !run.state.ended()) {
-            let end = match self.ledger.saving_of(run.id) {
-                Saving::Nothing => Command::Cancel { run: run.id, cause: EndCause::Quit },
-                Saving::Normal | Saving::Full => Command::Park { run: run.id },
-            };
-            // Twice: the second one hurries.
-            for _ in 0..2 {
-                let _ = self.decide(&Input::Command(end));
-            }
-        }
-        self.commit().await;
-        self.settle_store().await;
-        if self.ledger.trouble().is_some() {
-            // What cannot be recorded is ended all the same; the next one to open the run finds it unfinished.
-            for active in self.active.values() {
-                if let Active::Process(stop) = active {
-                    stop.stop(true);
-                }
-            }
-        }
-        while self.active.values().any(|active| matches!(active, Active::Process(_))) {
-            let Some(completion) = self.ended.recv().await else { break };
-            self.completion(completion);
-            self.commit().await;
-            self.settle_store().await;
-        }
-        self.pool.shutdown().await;
-        for run in runs {
-            self.ledger.left(run.id, &self.engine);
-        }
-        self.dirty = true;
-        self.publish();
-        self.ledger.close();
-    }
-
-    /// Waits until everything decided is durable, or cannot be.
-    async fn settle_store(&mut self) {
-        while self.ledger.trouble().is_none() && !self.ledger.is_settled() {
-            let heard = self.ledger.heard().await;
-            self.stored(heard).await;
-        }
-    }
-}
-
-/// Ends what is left of all runs that nobody is at work on.
-fn nothing_left_in(store: &Store) {
-    // Claimed until all is over: a run that was resumed meanwhile would lose its new processes.
-    let claims = RefCell::new(Vec::new());
-    let is_dead = |run: &str| match store.claim(run) {
-        Some(claim) => {
-            claims.borrow_mut().push(claim);
-            true
-        }
-        None => false,
-    };
-    let ended = end_leftovers(&is_dead, LEFTOVERS_LIMIT);
-    if ended.found > 0 {
-        tracing::warn!(found = ended.found, left = ended.left, "processes of dead runs were ended");
-    }
-}
-
-/// Ends what is left of a run whose upbeat is dead. Its lock is held, so nobody else can be at work on it.
-///
-/// # Errors
-/// Something cannot be ended: the run would be at work twice.
-async fn nothing_left_of(run: Name) -> Result<(), Rejection> {
-    let look = tokio::task::spawn_blocking(move || {
-        let ended = end_leftovers(&|found| found == &*run, LEFTOVERS_LIMIT);
-        if ended.left == 0 { Vec::new() } else { processes_of(&run) }
-    });
-    let left = look.await.unwrap_or_default();
-    if left.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<String> = left.iter().map(u32::to_string).collect();
-    Err(Rejection::with_way_out(
-        format!("processes that the run left behind cannot be ended: {}", ids.join(", ")),
-        "end them by hand, then resume",
-    ))
 }
 
 /// Sleeps until then; for ever without a time.
