@@ -176,14 +176,17 @@ impl App {
         if self.follows {
             let at_work = |step: StepId| run.steps.get(step.index()).is_some_and(|step| step.state.active());
             let failed = |step: StepId| run.steps.get(step.index()).is_some_and(|s| s.state == StepState::Failed);
+            let asks = |step: StepId| run.steps.get(step.index()).is_some_and(|s| s.state == StepState::Unknown);
             let mut order = run.shape.order.iter().copied();
+            let mut in_question = run.shape.order.iter().copied();
             // At the end it goes to what failed: that is what one would look for.
             let next = if run.state.ended() && !self.step.is_some_and(failed) {
                 order.find(|step| failed(*step))
             } else if self.step.is_some_and(at_work) || run.state.ended() {
                 None
             } else {
-                order.find(|step| at_work(*step))
+                // Where nothing runs, a step that a person has to decide about is what keeps the run waiting.
+                order.find(|step| at_work(*step)).or_else(|| in_question.find(|step| asks(*step)))
             };
             if let Some(next) = next {
                 self.select(next);

@@ -505,6 +505,13 @@ impl Driver {
             return;
         }
         self.dirty = false;
+        if self.ledger.trouble().is_some() {
+            // What was decided since is not recorded, so it has not happened: only that is new.
+            let mut view = (**self.inbox.view.borrow()).clone();
+            view.store = self.ledger.view();
+            self.inbox.view.send_replace(Arc::new(view));
+            return;
+        }
         let began = crate::runtime::clock::now();
         let mut view = self.engine.view(self.clock.now(), self.look_at);
         view.clock_rate = if self.is_real() { 1.0 } else { 0.0 };

@@ -82,6 +82,7 @@ impl Cx<'_> {
                 None => String::new(),
             },
             StepState::Pending => self.needs(run, id),
+            StepState::Unknown => "it ran when upbeat ended; R does it again".to_owned(),
             StepState::Skipped => match step.skip {
                 Some(SkipReason::Upstream { need }) => format!("{} did not succeed", texts.step(need)),
                 Some(SkipReason::NotNeeded { need }) => format!("{} ended well", texts.step(need)),

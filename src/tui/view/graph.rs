@@ -173,6 +173,7 @@ fn status(cx: &Cx<'_>, run: &RunView, id: StepId, room: usize) -> (String, Strin
     let ascii = cx.theme.ascii;
     let time = cx.time(step).map(span);
     match step.state {
+        StepState::Unknown => ("R: again?".to_owned(), String::new()),
         StepState::Waiting | StepState::Failed | StepState::Skipped => {
             let why = match (&step.failure, step.state) {
                 (Some(failure), StepState::Failed) => failure.class.word().replace('_', " "),

@@ -142,7 +142,7 @@ fn draw_row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, run: &RunView, id: StepI
         pen.pieces(line.x + 1, line.y, 1, &[mark]);
     }
     if c.why > 0 {
-        let strong = matches!(step.state, StepState::Waiting | StepState::Failed);
+        let strong = matches!(step.state, StepState::Waiting | StepState::Failed | StepState::Unknown);
         let room = line.right().saturating_sub(x).min(c.why);
         let reason = cx.reason(run, id);
         let agent = step.agent.filter(|_| c.agent == 0 && (step.state.active() || reason.is_empty()));

@@ -85,11 +85,12 @@ impl StoreError {
 
     /// An operation of the system on `path` failed; `doing` as in "could not <doing>".
     pub(super) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         let message = format!("could not {doing} {}: {error}", path.display());
         match error.kind() {
-            std::io::ErrorKind::StorageFull => Self::new(StoreErrorKind::Full, message).or(MAKE_ROOM),
-            std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
-                Self::new(StoreErrorKind::Full, message).or(MAKE_ROOM)
+            // What matters first, because a line may be cut.
+            StorageFull | QuotaExceeded | FileTooLarge => {
+                Self::new(StoreErrorKind::Full, format!("{NO_ROOM}: {message}")).or(MAKE_ROOM)
             }
             _ => Self::new(StoreErrorKind::Io, message),
         }
@@ -99,8 +100,8 @@ impl StoreError {
     pub(super) fn sqlite(doing: &str, path: &Path, error: &rusqlite::Error) -> Self {
         let message = format!("could not {doing} {}: {error}", path.display());
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::new(StoreErrorKind::Full, message).or(MAKE_ROOM),
-            Some(ErrorCode::SystemIoFailure) => Self::new(StoreErrorKind::Io, message)
+            Some(ErrorCode::DiskFull) => Self::new(StoreErrorKind::Full, format!("{NO_ROOM}: {message}")).or(MAKE_ROOM),
+            Some(ErrorCode::SystemIoFailure) => Self::new(StoreErrorKind::Io, format!("the disk refused: {message}"))
                 .or("look for a quota, a limit on file sizes or a failing disk, then try again"),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::new(StoreErrorKind::InUse { pid: None }, message).or("try again")
@@ -132,6 +133,7 @@ impl StoreError {
     }
 }
 
+const NO_ROOM: &str = "no room left on the disk";
 const MAKE_ROOM: &str = "make room on that disk, then try again";
 
 fn file_name(path: &Path) -> String {
