@@ -267,11 +267,6 @@ impl Ledger {
         self.held.events()
     }
 
-    /// Since when the newest decisions wait for the store; `None`: they do not, or it takes nothing.
-    pub(super) const fn unacknowledged_since(&self) -> Option<Instant> {
-        if self.trouble.is_some() { None } else { self.waits_since }
-    }
-
     /// How safe a run is.
     pub(super) fn saving_of(&self, run: RunId) -> Saving {
         let saves = |disk: &&Disk| disk.saved.contains_key(&run) || disk.announced.contains_key(&run);

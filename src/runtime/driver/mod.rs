@@ -37,7 +37,7 @@ use tokio::time::Instant;
 const PUBLISH_EVERY: Duration = Duration::from_millis(10);
 /// Taking views of large runs may use at most one part in so many of the engine's time.
 const PUBLISH_SHARE: u32 = 20;
-/// A view waits this long for what it shows to be durable: longer only a disk takes that is about to fail.
+/// A view waits this long at most for what it shows to be durable: for longer there is always something on its way.
 const DURABLE_WAIT: Duration = Duration::from_millis(250);
 /// Events that may wait for the store before nothing more is decided.
 const HELD_EVENTS_MAX: usize = 200_000;
@@ -101,6 +101,8 @@ pub(super) struct Driver {
     dirty: bool,
     /// When the next view may be published.
     publish_after: Instant,
+    /// It waits for what it shows to be durable, until then at most.
+    postponed: Option<Instant>,
 }
 
 /// Why the loop goes on.
@@ -142,6 +144,7 @@ impl Driver {
             outbox: Outbox::default(),
             dirty: true,
             publish_after: crate::runtime::clock::now(),
+            postponed: None,
         }
     }
 
@@ -200,7 +203,7 @@ impl Driver {
             return Wake::Due;
         }
         let due_at = next_due.and_then(|at| self.clock.instant(at)).max(self.patient_until);
-        let publish_at = self.dirty.then_some(self.publish_after);
+        let publish_at = self.dirty.then_some(self.postponed.unwrap_or(self.publish_after));
         tokio::select! {
             biased;
             request = self.inbox.requests.recv() => request.map_or(Wake::Deserted, |r| Wake::Request(Box::new(r))),
@@ -308,6 +311,7 @@ impl Driver {
         if let Some(trouble) = self.ledger.trouble() {
             if matches!(command, Command::Resume { .. }) {
                 self.ledger.retry();
+                self.dirty = true;
                 return Ok(());
             }
             return Err(Rejection::with_way_out(
@@ -402,6 +406,9 @@ impl Driver {
                 }
             }
             if self.at_once.is_empty() {
+                if self.ledger.is_settled() {
+                    self.postponed = None;
+                }
                 return;
             }
             while let Some(completion) = self.at_once.pop_front() {
@@ -498,13 +505,13 @@ impl Driver {
         if !self.dirty {
             return;
         }
-        if let Some(since) = self.ledger.unacknowledged_since()
-            && crate::runtime::clock::now() < since + DURABLE_WAIT
-        {
-            self.publish_after = since + DURABLE_WAIT;
-            return;
+        if !self.ledger.is_settled() && self.ledger.trouble().is_none() {
+            let now = crate::runtime::clock::now();
+            if now < *self.postponed.get_or_insert(now + DURABLE_WAIT) {
+                return;
+            }
         }
-        self.dirty = false;
+        (self.dirty, self.postponed) = (false, None);
         if self.ledger.trouble().is_some() {
             // What was decided since is not recorded, so it has not happened: only that is new.
             let mut view = (**self.inbox.view.borrow()).clone();
