@@ -135,7 +135,10 @@ fn a_saved_run_is_left_and_says_how_it_goes_on() {
     assert_eq!(parting(&running.view, RUN, EndCause::Quit), Command::Park { run: RUN });
     let mut paused = saved(fixtures::loaded());
     paused.runs[0].state = RunState::Paused;
-    assert_eq!(keys(&mut stage(paused), &["q"]), [Request::Leave], "all of it is saved already");
+    paused.runs[0].seq = 18;
+    let mut paused = stage(paused);
+    assert!(text(&paused.draw(120, 40)).contains("to go on · saved as 7f3a@18"));
+    assert_eq!(keys(&mut paused, &["q"]), [Request::Leave], "all of it is saved already");
 }
 
 #[test]

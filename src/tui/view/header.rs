@@ -186,7 +186,16 @@ pub(crate) fn said(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
             pieces
         }
         RunState::Paused => {
-            vec![Piece::new("paused: nothing runs; press ", text), Piece::new("r", key), Piece::new(" to go on", text)]
+            let mut pieces = vec![
+                Piece::new("paused: nothing runs; press ", text),
+                Piece::new("r", key),
+                Piece::new(" to go on", text),
+            ];
+            if cx.view.store.saving != Saving::Nothing {
+                let token = format!("{}saved as {}@{}", pen.dot(), cx.app.texts.run.as_str(), run.seq);
+                pieces.push(Piece::new(token, dim));
+            }
+            pieces
         }
         RunState::Stopping | RunState::Cancelling => {
             plain(format!("{}: waiting for {}", run.state.word(), cx.app.texts.list(&active(run), NAMES_MAX)))
