@@ -284,9 +284,9 @@ pub(crate) struct RerunArgs {
 /// `upbeat runs`.
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
-    /// The most runs listed
-    #[arg(long, value_name = "N", default_value = "20", value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
-    pub(crate) limit: u64,
+    /// The most runs listed; default: 20, as JSON all
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+    pub(crate) limit: Option<u64>,
     /// How they are told
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) output: Output,

@@ -6,6 +6,7 @@ use super::recipe::{Input, Recipe, STDIN};
 use crate::model::policy::Mode;
 use crate::model::workflow::{FileStamp, Workflow};
 use crate::report::json;
+use crate::runtime::environment;
 use crate::runtime::store::disk::file_hash;
 use crate::spec::{self, Code, Diagnostic, LIMITS, Options, Outcome, Severity, Source};
 use std::fs::File;
@@ -102,7 +103,9 @@ impl Loaded {
     pub(crate) fn accept(self, output: Output) -> Result<Workflow, Stop> {
         if !self.is_refused() {
             self.say();
-            return self.workflow.ok_or(Stop(EXIT_USAGE));
+            let mut workflow = self.workflow.ok_or(Stop(EXIT_USAGE))?;
+            workflow.start_folder = environment::start_folder().and_then(|folder| Some(folder.to_str()?.to_owned()));
+            return Ok(workflow);
         }
         match output {
             Output::Text => self.say(),

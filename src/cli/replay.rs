@@ -10,7 +10,7 @@ use crate::model::event::{Event, EventKind};
 use crate::model::id::Name;
 use crate::model::safe::Safe;
 use crate::report::events::{Names, event_json};
-use crate::report::{json, plain, result};
+use crate::report::{json, plain};
 
 /// Reads it back.
 pub(crate) fn replay(args: &ReplayArgs) -> Done {
@@ -41,16 +41,16 @@ pub(crate) fn replay(args: &ReplayArgs) -> Done {
 
 /// Tells the last event, and the result where it is asked for.
 fn conclude(kept: &Kept, run: &Name, names: &Names, last: Option<&Event>, output: RunOutput) -> Done {
-    let summary = || saved::fold(kept, run).map(|folded| folded.summary());
+    let folded = || saved::fold(kept, run);
     match (output, last) {
         (RunOutput::Text, None) => out::result(&format!("run {run} has not been started\n"))?,
         (RunOutput::Text, Some(event)) => tell(event, names, output)?,
-        (RunOutput::Json, _) => out::result(&(json::pretty(&result::document(&summary()?)) + "\n"))?,
+        (RunOutput::Json, _) => out::result(&(json::pretty(&folded()?.document()) + "\n"))?,
         (RunOutput::Jsonl, _) => {
             if let Some(event) = last.filter(|event| !matches!(event.kind, EventKind::RunFinished { .. })) {
                 tell(event, names, output)?;
             }
-            out::result(&(last_line(last, names, &summary()?) + "\n"))?;
+            out::result(&(last_line(last, names, &folded()?.summary()) + "\n"))?;
         }
     }
     Ok(0)

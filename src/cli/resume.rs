@@ -22,6 +22,7 @@ use crate::report::plain::list;
 use crate::runtime::chance;
 use crate::runtime::clock::ClockKind;
 use crate::runtime::handle::{Origin, RestoreOrder, RunOrder};
+use crate::runtime::store::disk::file_hash;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Next, Stop> {
 pub(crate) fn retry(args: &RetryArgs) -> Result<Next, Stop> {
     let kept = store::existing(&args.saved.place)?;
     let folded = idle(&kept, &args.saved.run)?;
+    mention_changes(&folded);
     let how = match &args.step {
         Some(step) => GoOn::RetryStep(saved::step(&folded.workflow(), step)?),
         None => GoOn::RetryFailed,
@@ -72,6 +74,7 @@ pub(crate) fn rerun(args: &RerunArgs) -> Result<Next, Stop> {
     let kept = store::existing(&args.saved.place)?;
     let name = saved::find(&kept, &args.saved.run)?;
     let folded = saved::fold(&kept, &name)?;
+    mention_changes(&folded);
     let mut workflow = (*folded.workflow()).clone();
     let outputs = match &args.from {
         Some(from) => taken_over(&folded, saved::step(&workflow, from)?),
@@ -95,6 +98,17 @@ pub(crate) fn rerun(args: &RerunArgs) -> Result<Next, Stop> {
     let speed = args.options.speed.unwrap_or(folded.header.speed);
     let session = Session::start(clock, speed, Some(kept), store::sync(&args.options.sync))?;
     session.begin(Begin::New(Box::new(order), Start::Now), output)
+}
+
+/// Says that a file is not any more what the run was made from: what is done again is what was saved of it.
+fn mention_changes(folded: &Folded) {
+    for stamp in folded.files.iter().flatten() {
+        let is_other = std::fs::read(&stamp.path).is_ok_and(|bytes| file_hash(&bytes) != stamp.hash);
+        if is_other {
+            let path = Safe::line(&stamp.path);
+            say(&format!("upbeat: {path} has changed since; what was saved of it is done, a new run takes the change"));
+        }
+    }
 }
 
 /// `RUN` or `RUN@SEQ`.
@@ -169,6 +183,7 @@ fn changed(
     }
     let mut workflow = loaded.accept(Output::Text)?;
     let old = folded.workflow();
+    workflow.start_folder.clone_from(&old.start_folder);
     let differences = differences(&old, &workflow);
     if differences.is_empty() {
         if folded.files.is_some() {
@@ -218,21 +233,23 @@ fn preview(folded: &mut Folded, how: GoOn, definition: Option<&Definition>, ask:
     let now = folded.now;
     let (engine, run) = folded.engine();
     let mut outbox = Outbox::default();
-    engine.reopen(now, run, ask, &mut outbox);
-    let mut inputs = Vec::new();
-    if let Some((workflow, files)) = definition {
-        inputs.push(Input::Redefined { run, workflow: workflow.clone(), files: files.clone() });
-    }
-    match how {
-        GoOn::Resume => {}
-        GoOn::RetryFailed => inputs.push(Input::Command(Command::RetryFailed { run })),
-        GoOn::RetryStep(step) => inputs.push(Input::Command(Command::RetryStep { run, step })),
-    }
-    for input in inputs {
-        if let Err(rejection) = engine.handle(now, &input, &mut outbox) {
-            let name = folded.name();
-            return refuse(&format!("run {name} cannot go on so: {}", Safe::line(&rejection.to_string())));
+    let reopened = match definition {
+        Some(definition) => engine.reopen_as(now, run, ask, definition.clone(), &mut outbox),
+        None => {
+            engine.reopen(now, run, ask, &mut outbox);
+            Ok(())
         }
+    };
+    let command = match how {
+        GoOn::Resume => None,
+        GoOn::RetryFailed => Some(Command::RetryFailed { run }),
+        GoOn::RetryStep(step) => Some(Command::RetryStep { run, step }),
+    };
+    let input = command.map(Input::Command);
+    let verdict = reopened.and_then(|()| input.map_or(Ok(()), |input| engine.handle(now, &input, &mut outbox)));
+    if let Err(rejection) = verdict {
+        let name = folded.name();
+        return refuse(&format!("run {name} cannot go on so: {}", Safe::line(&rejection.to_string())));
     }
     Ok(ahead(&left, &folded.run_view(), &agents))
 }

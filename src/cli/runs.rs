@@ -10,11 +10,15 @@ use crate::report::{json, runs as list};
 use crate::runtime::clock::unix_ms;
 use crate::runtime::store::disk::{Brief, Entry, Label};
 
+/// Runs listed for people who do not say how many.
+const SHOWN: u64 = 20;
+
 /// Lists the newest runs.
 pub(crate) fn runs(args: &RunsArgs) -> Done {
     let kept = store::existing(&args.place)?;
     let entries = kept.store.list().map_err(|error| told(&error))?;
-    let shown = usize::try_from(args.limit).unwrap_or(usize::MAX).min(entries.len());
+    let most = args.limit.unwrap_or(if args.output == Output::Text { SHOWN } else { u64::MAX });
+    let shown = usize::try_from(most).unwrap_or(usize::MAX).min(entries.len());
     let rows: Vec<RunRow> = entries[..shown].iter().map(|entry| row(&kept, entry)).collect();
     out::result(&match args.output {
         Output::Json => json::pretty(&list::document(&rows)) + "\n",

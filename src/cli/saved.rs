@@ -11,8 +11,10 @@ use crate::model::state::RunState;
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary, RunView, Saving};
 use crate::model::workflow::{FileStamp, Workflow};
+use crate::report::result;
 use crate::runtime::clock::unix_ms;
 use crate::runtime::store::disk::{Header, Saved};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The word of a run that was under way when upbeat ended without leaving it.
@@ -108,6 +110,12 @@ impl Folded {
     pub(crate) fn summary(&self) -> RunSummary {
         let summary = self.engine.summary(self.now, self.run).expect("the run was restored just now");
         RunSummary { saving: Saving::Normal, ..summary }
+    }
+
+    /// The result document, as far as there is one.
+    pub(crate) fn document(&self) -> Value {
+        let tell = if self.live { result::live_document } else { result::document };
+        tell(&self.summary())
     }
 
     /// Where it stands, in a word.

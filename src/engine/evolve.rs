@@ -141,6 +141,10 @@ fn evolve_step(run: &mut Run, event: &Event) {
         EventKind::StepFailed { step, failure } => {
             run.critical_failed |= run.spec(*step).critical;
             run.fresh_failure = true;
+            if failure.class == FailureClass::Unknown {
+                // Nobody's failed attempt as long as it could be done again; now it is one that was not made good.
+                run.step_mut(*step).hit.get_or_insert(at);
+            }
             run.step_mut(*step).failure = Some(Arc::new(failure.clone()));
             end_step(run, *step, StepState::Failed, at);
         }

@@ -48,7 +48,7 @@ use crate::model::event::{Event, EventKind};
 use crate::model::id::{Name, RunId, StepId};
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary};
-use crate::model::workflow::Workflow;
+use crate::model::workflow::{FileStamp, Workflow};
 use serde_json::Value;
 use std::sync::Arc;
 use world::World;
@@ -135,6 +135,25 @@ impl Engine {
             decide(self, Input::Lost { run, step, attempt, ask });
         }
         self.self_check("a run was opened again");
+    }
+
+    /// The same for a run that goes on under another definition. What is asked about unknown outcomes is asked by the new
+    /// one, so that it may say what was missing in the old one.
+    ///
+    /// # Errors
+    /// If the run cannot be given another definition: it has ended, or ends by being opened.
+    pub fn reopen_as(
+        &mut self,
+        now: Micros,
+        run: RunId,
+        ask: bool,
+        (workflow, files): (Arc<Workflow>, Vec<FileStamp>),
+        outbox: &mut Outbox,
+    ) -> Result<(), Rejection> {
+        self.reopen(now, run, true, outbox);
+        self.handle(now, &Input::Redefined { run, workflow, files }, outbox)?;
+        self.reopen(now, run, ask, outbox);
+        Ok(())
     }
 
     /// A run's whole state as a document, and the number of the event it stands behind. `None` where that cannot be

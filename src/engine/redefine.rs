@@ -31,11 +31,14 @@ pub(crate) fn redefine(world: &mut World, id: RunId, workflow: &Arc<Workflow>, m
     run.recount();
 }
 
-/// An ended step as it was; another one keeps its attempts, so that their numbers are never given twice.
+/// An ended step as it was; another one begins anew and keeps its attempts, so that their numbers are never given twice.
 fn carried(before: &StepRun, blank: StepRun, place: impl Fn(StepId) -> Option<StepId>) -> StepRun {
     if !before.state.ended() {
+        // What is not known of its attempt stays unknown, whatever the definition says.
+        let asks = before.state == StepState::Unknown;
         return StepRun {
-            state: StepState::Pending,
+            state: if asks { StepState::Unknown } else { StepState::Pending },
+            input: before.input.clone().filter(|_| asks),
             attempts: before.attempts,
             log: before.log.clone(),
             hit: before.hit,

@@ -54,8 +54,9 @@ fn fits(run: &Run, event: &Event) -> Result<(), String> {
         return Err("it names an agent that the workflow does not have".to_owned());
     }
     let begins = matches!(event.kind, EventKind::RunStarted { .. });
-    // Only priorities can be changed before the start.
-    let early = run.started.is_none() && matches!(event.kind, EventKind::PriorityChanged { .. });
+    // Only priorities and the definition can be changed before the start.
+    let may_come_early = matches!(event.kind, EventKind::PriorityChanged { .. } | EventKind::WorkflowChanged { .. });
+    let early = run.started.is_none() && may_come_early;
     if begins == run.started.is_some() && !early {
         return Err("a run starts once, before anything else".to_owned());
     }

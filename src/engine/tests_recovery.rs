@@ -88,6 +88,7 @@ fn a_step_under_way_at_a_crash_is_done_again_fails_or_asks_as_declared() {
         if caught == StepState::Failed {
             let error = &summary(&opened).errors[0];
             assert_eq!((error.failure.class, summary(&opened).status), (FailureClass::Unknown, RunStatus::Failed));
+            assert_eq!((summary(&opened).steps_hit, summary(&opened).steps_recovered), (1, 0));
             let way_out = "upbeat retry run --step caught";
             assert_eq!(error.failure.message.contains(way_out), on_unknown == OnUnknown::Ask);
             continue;
@@ -241,5 +242,34 @@ fn everything_that_failed_is_tried_again_also_after_a_cancel_or_a_deadline() {
         sim.command(Command::RetryFailed { run: RUN }).unwrap();
         assert_eq!(states(&sim)[1], StepState::Running, "{cause:?}: it has its time again");
         assert!(sim.command(Command::RetryFailed { run: RUN }).is_err());
+    }
+}
+
+#[test]
+fn a_changed_definition_may_answer_what_is_to_become_of_an_unknown_outcome() {
+    let made = |on_unknown| on_one_agent(vec![Step { on_unknown, ..step("only", &[], 4.0) }]);
+    for (after, expected) in [(OnUnknown::Retry, StepState::Ready), (OnUnknown::Ask, StepState::Failed)] {
+        let before = made(OnUnknown::Ask);
+        let crashed = run_until(Sim::smooth(), &before, Micros::from_secs(1));
+        let mut sim = Sim::smooth();
+        let events: Vec<Event> = crashed.events.iter().map(|event| (**event).clone()).collect();
+        sim.engine.restore(Arc::new(before), "run".into(), 0, None, events).unwrap();
+        let definition = (Arc::new(made(after)), Vec::new());
+        sim.engine.reopen_as(crashed.now, RUN, false, definition, &mut Outbox::default()).unwrap();
+        assert_eq!(states(&sim), [expected], "{after:?}");
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_its_start_can_be_given_another_definition() {
+    let (old, new) = (on_one_agent(vec![step("a", &[], 1.0)]), on_one_agent(vec![step("b", &[], 1.0)]));
+    let mut sim = Sim::smooth();
+    let run = sim.load(old.clone());
+    sim.input(&super::Input::Redefined { run, workflow: Arc::new(new), files: Vec::new() }).unwrap();
+    let mut again = opened_again(&sim, &old, false, None);
+    for sim in [&mut sim, &mut again] {
+        sim.command(Command::Start { run }).unwrap();
+        sim.finish(run);
+        assert_eq!(&*summary(sim).steps[0].step, "b");
     }
 }

@@ -28,6 +28,10 @@ pub struct Workflow {
     pub description: Option<String>,
     /// The folder that relative folders start from, if it came from a file.
     pub folder: Option<String>,
+    /// The folder that upbeat was started in, where processes work that say nothing else; a run that goes on elsewhere
+    /// stays with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_folder: Option<String>,
     /// Initial data: always an object.
     pub data: Value,
     /// Variables for process steps.
@@ -57,6 +61,7 @@ impl Workflow {
             name: None,
             description: None,
             folder: None,
+            start_folder: None,
             data: Value::Object(serde_json::Map::new()),
             env: Vec::new(),
             mode: Mode::Parallel,

@@ -59,6 +59,16 @@ pub fn document(summary: &RunSummary) -> Value {
     })
 }
 
+/// The same of a run that a process carries on: its status is its state, since it is not parked.
+#[must_use]
+pub fn live_document(summary: &RunSummary) -> Value {
+    let mut document = document(summary);
+    if !summary.state.ended() {
+        document["status"] = Value::from(summary.state.word());
+    }
+    document
+}
+
 fn metadata(summary: &RunSummary) -> Value {
     json!({
         "elapsed_s": summary.elapsed.as_secs_f64(),

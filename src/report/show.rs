@@ -151,7 +151,8 @@ impl Shown<'_> {
     /// The result document, and what it lacks for a run that may not have ended.
     #[must_use]
     pub fn document(&self) -> Value {
-        let mut document = result::document(self.summary);
+        let tell = if self.live { result::live_document } else { result::document };
+        let mut document = tell(self.summary);
         if let Some(members) = document.as_object_mut() {
             members.insert("run".to_owned(), self.run_json());
             let steps = self.run.workflow.steps.iter().zip(&self.run.steps);

@@ -133,13 +133,15 @@ impl Ledger {
             let name = &order.name;
             return Err(Rejection::with_way_out(
                 format!("the run has moved on: its last event is {}, not {expected}", saved.last_seq),
-                format!("look at it (upbeat show {name}), then resume {name}@{}", saved.last_seq),
+                format!("look at what became of it: upbeat show {name}"),
             ));
         }
+        let printed = (saved.header.clock == "real").then(|| disk.store.last_printed(&order.name)).flatten();
         Ok(Opened {
             workflow: saved.header.workflow.clone(),
             seed: saved.header.seed,
-            last_at: saved.brief.last_at,
+            // What was printed later than anything was recorded shows that the run was at work for longer.
+            last_at: saved.brief.last_at.max(printed.unwrap_or_default()),
             snapshot: saved.snapshot,
             events: saved.events,
             journal,

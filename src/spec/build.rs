@@ -41,6 +41,7 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
         name: text("name").map(str::to_owned),
         description: text("description").map(str::to_owned),
         folder: None,
+        start_folder: None,
         data: Value::Object(fields.get("data").map(Node::to_object).unwrap_or_default()),
         env: fields.get("env").map(env).unwrap_or_default(),
         mode,

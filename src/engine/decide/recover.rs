@@ -35,8 +35,11 @@ pub(crate) fn reopened(world: &World, run: RunId, ask: bool, decided: &mut Decid
     let sound = |id: &&AgentId| lost(id) || broken(id).is_none();
     let sound: Vec<AgentId> = run.agents.iter().filter(sound).copied().collect();
     agent::call_back(run, &sound, decided);
-    if !ask {
-        for step in run.step_ids().filter(|&id| run.step(id).state == StepState::Unknown) {
+    for step in run.step_ids().filter(|&id| run.step(id).state == StepState::Unknown) {
+        // Another definition may have an answer by now.
+        if run.spec(step).on_unknown == OnUnknown::Retry {
+            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+        } else if !ask {
             let failure = nobody_to_ask(run, step);
             decided.push((run.id, EventKind::StepFailed { step, failure }));
         }
@@ -90,7 +93,8 @@ pub(crate) fn redefined(
     files: &[FileStamp],
     decided: &mut Decided,
 ) -> Result<(), Rejection> {
-    if run.started.is_none() || run.state != RunState::Paused || run.active > 0 {
+    let stands = run.state == RunState::Pending || (run.state == RunState::Paused && run.active == 0);
+    if !stands {
         let reason = format!("a run that is {} cannot be given another definition", run.state.word());
         return Err(Rejection::with_way_out(reason, "start a new run of the changed file"));
     }

@@ -8,6 +8,7 @@ use crate::model::completion::{Failure, FailureClass};
 use crate::model::defaults;
 use crate::model::effect::AttemptOrder;
 use crate::model::step::{EnvValue, StdoutMode, Work};
+use crate::model::workflow::Workflow;
 use crate::runtime::environment;
 use crate::runtime::reaper::ProcessSpec;
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ pub(super) fn prepare(order: &AttemptOrder) -> Result<Request, Failure> {
     let spec = ProcessSpec {
         argv: argv.into_iter().map(OsString::from).collect(),
         env: variables.env,
-        cwd: folder(step.cwd.as_ref().or(agent_cwd), order.workflow.folder.as_deref()),
+        cwd: folder(step.cwd.as_ref().or(agent_cwd), &order.workflow),
         grace: Duration::from_micros(grace.0),
     };
     let beyond = match worker {
@@ -102,11 +103,12 @@ fn document(order: &AttemptOrder) -> Vec<u8> {
 }
 
 /// Relative folders start from the file's; without a folder it is where upbeat was started.
-fn folder(declared: Option<&String>, of_file: Option<&str>) -> Option<PathBuf> {
+fn folder(declared: Option<&String>, workflow: &Workflow) -> Option<PathBuf> {
+    let start = || workflow.start_folder.as_ref().map(PathBuf::from).or_else(environment::start_folder);
     match declared {
-        None => environment::start_folder(),
+        None => start(),
         Some(declared) => {
-            let base = of_file.map(PathBuf::from).or_else(environment::start_folder).unwrap_or_default();
+            let base = workflow.folder.as_ref().map(PathBuf::from).or_else(start).unwrap_or_default();
             Some(if Path::new(declared).is_absolute() { declared.into() } else { base.join(declared) })
         }
     }
@@ -223,10 +225,13 @@ mod tests {
 
     #[test]
     fn folders_start_from_the_file() {
-        let declared = |text: &str| folder(Some(&text.to_owned()), Some("/flows"));
+        let mut workflow = Workflow::new("w", Vec::new(), Vec::new());
+        assert_eq!(folder(None, &workflow), environment::start_folder());
+        (workflow.folder, workflow.start_folder) = (Some("/flows".to_owned()), Some("/before".to_owned()));
+        let declared = |text: &str| folder(Some(&text.to_owned()), &workflow);
         assert_eq!(declared("sub"), Some("/flows/sub".into()));
         assert_eq!(declared("/abs"), Some("/abs".into()));
-        assert_eq!(folder(None, Some("/flows")), environment::start_folder());
+        assert_eq!(folder(None, &workflow), Some("/before".into()), "also when it goes on elsewhere");
     }
 
     #[test]

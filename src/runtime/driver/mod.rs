@@ -298,13 +298,16 @@ impl Driver {
         let run = self.engine.restore(saved.workflow, order.name.clone(), saved.seed, snapshot, saved.events)?;
         self.ledger.take_up(run, &order.name, saved.snapshot.map_or(0, |(seq, _)| seq), saved.journal);
         let now = self.clock.now();
-        self.engine.reopen(now, run, order.ask, &mut self.outbox);
+        let reopened = match order.definition {
+            Some(definition) => self.engine.reopen_as(now, run, order.ask, definition, &mut self.outbox),
+            None => {
+                self.engine.reopen(now, run, order.ask, &mut self.outbox);
+                Ok(())
+            }
+        };
         self.hold(now);
-        if let Some((workflow, files)) = order.definition {
-            self.decide(&Input::Redefined { run, workflow, files })?;
-        }
         self.dirty = true;
-        Ok(run)
+        reopened.map(|()| run)
     }
 
     fn command(&mut self, command: Command) -> Result<(), Rejection> {

@@ -6,6 +6,7 @@ use super::edge::{Edge, reached};
 use super::error::{StoreError, StoreErrorKind};
 use super::folder::Lock;
 use super::header::{Header, head_sum, header_sum, label_sum, snapshot_sum};
+use super::mark::Mark;
 use super::record::{Encoder, Head, LargeValue, Record, json};
 use super::saved::{self, Saved, Since};
 use crate::model::event::{Event, EventKind};
@@ -48,6 +49,7 @@ pub struct Journal {
     /// Where the last commit would have led, if it failed: it may have arrived all the same.
     attempted: Option<Head>,
     brief: Brief,
+    mark: Mark,
     _lock: Lock,
 }
 
@@ -86,6 +88,7 @@ impl Journal {
             attempted: None,
             // Unlike a loaded one it knows how each step ended.
             brief: header.brief(),
+            mark: Mark::open(path, head.seq),
             _lock: lock,
         })
     }
@@ -107,6 +110,7 @@ impl Journal {
             head,
             attempted: None,
             brief: saved.brief.clone(),
+            mark: Mark::open(path, head.seq),
             _lock: lock,
         };
         Ok((journal, saved))
@@ -156,6 +160,7 @@ impl Journal {
         self.attempted = Some(head);
         let error = match write(db, self.head, &records, head, &self.brief) {
             Ok(Written::Whole) => {
+                self.mark.set(head.seq);
                 self.head = head;
                 self.attempted = None;
                 return Ok(());

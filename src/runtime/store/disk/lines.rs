@@ -361,6 +361,18 @@ fn read(db: &mut Connection, step: Option<StepId>, from: u64, most: usize) -> ru
     Ok(LinesPage { lines, next })
 }
 
+/// When the last line was printed. Best effort: it decides nothing but where a clock goes on.
+pub(super) fn last_at(folder: &Path, path: &Path) -> Option<Micros> {
+    if !path.exists() {
+        return None;
+    }
+    let read = read_undisturbed(folder, path, SCHEMA, |db, path| {
+        let query = db.query_row("SELECT at FROM lines ORDER BY n DESC LIMIT 1", [], |row| row.get::<_, i64>(0));
+        query.map_err(|error| StoreError::reading("", path, &error))
+    });
+    Some(Micros(read.ok()?.cast_unsigned()))
+}
+
 fn printed(row: &Row<'_>) -> rusqlite::Result<Printed> {
     // A damaged text need not be one; what is left of it is still worth showing.
     let text = String::from_utf8_lossy(row.get_ref(6)?.as_bytes()?).into();

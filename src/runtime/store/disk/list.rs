@@ -8,6 +8,7 @@ use super::journal::SCHEMA;
 use super::saved;
 use super::{LAST, Store, check_name, read_undisturbed};
 use crate::model::id::Name;
+use std::cmp::Reverse;
 use std::path::Path;
 
 /// How many candidates an ambiguous prefix is answered with.
@@ -27,20 +28,21 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// When it was begun; 0 for one that cannot be read, which puts it last.
-    fn began(&self) -> u64 {
-        self.told.as_ref().map_or(0, |(label, _)| label.began_unix_ms)
+    /// When it was begun; of one that cannot be read nothing better is known than when it was last written to.
+    fn began(&self, store: &Store) -> u64 {
+        let known = self.told.as_ref().ok().map(|(label, _)| label.began_unix_ms);
+        known.or_else(|| store.written_unix_ms(&self.run)).unwrap_or(0)
     }
 }
 
 impl Store {
-    /// All runs, the newest first. A run that cannot be read is in the list with the reason, behind the others.
+    /// All runs, the newest first. A run that cannot be read is in the list with the reason.
     ///
     /// # Errors
     /// If the folder of the runs cannot be read.
     pub fn list(&self) -> Result<Vec<Entry>, StoreError> {
         let mut entries: Vec<Entry> = self.names()?.iter().map(|run| self.entry(run)).collect();
-        entries.sort_by(|a, b| b.began().cmp(&a.began()).then_with(|| b.run.cmp(&a.run)));
+        entries.sort_by_cached_key(|entry| Reverse((entry.began(self), entry.run.clone())));
         Ok(entries)
     }
 

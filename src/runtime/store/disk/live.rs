@@ -1,6 +1,7 @@
 //! Who writes to a run, and when it was last written to.
 
-use super::{Store, folder};
+use super::{Store, folder, lines};
+use crate::model::time::Micros;
 
 impl Store {
     /// The process that has a run open for writing; `None` if nobody has, or it did not say which it is.
@@ -8,6 +9,13 @@ impl Store {
     pub fn writer(&self, run: &str) -> Option<u32> {
         let folder = self.folder(run).ok()?;
         folder::is_locked(&folder).then(|| folder::writer(&folder)).flatten()
+    }
+
+    /// When the last line of a run was printed, by its own clock: it was at work for at least so long.
+    #[must_use]
+    pub fn last_printed(&self, run: &str) -> Option<Micros> {
+        let path = self.folder(run).ok()?.join("output.db");
+        lines::last_at(&self.folder(run).ok()?, &path)
     }
 
     /// When a run was last written to, milliseconds since 1970 by the machine's clock; `None` if the disk does not say.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ROOT/runs/RUN/journal.db   header, events, large values, snapshot, head (SQLite; beside it -wal and -shm)
+//!               journal.db-mark how far it was written, so that what is missing is missed
 //!               output.db    what agents printed
 //!               lock         held while somebody writes to the run
 //! ROOT/history.db            how long steps took
@@ -22,6 +23,7 @@ mod journal;
 mod lines;
 mod list;
 mod live;
+mod mark;
 pub mod record;
 mod saved;
 mod writer;

@@ -4,14 +4,16 @@
 //! or is longer than the head row says; a changed header, head or value. A damaged snapshot is passed over, since the
 //! events tell the same.
 //!
-//! What cannot be found: the loss of whole commits at the end of the log (`journal.db-wal`). A log that was cut, or whose
-//! end a failing disk dropped, looks like one that had not grown that far yet, and so the journal ends earlier, always
-//! between two commits. Where the log has been copied into the database, which closing does, nothing can be lost this
+//! What SQLite does not find: the loss of whole commits at the end of the log (`journal.db-wal`). A log that was cut, or
+//! whose end a failing disk dropped, looks like one that had not grown that far yet, and so the journal ends earlier, always
+//! between two commits. The mark beside it tells, unless the machine was started anew since: then a loss of power may have
+//! done just that. Where the log has been copied into the database, which closing does, nothing can be lost this
 //! way.
 
 use super::brief::Brief;
 use super::error::StoreError;
 use super::header::{Header, Label, head_sum, header_sum, label_sum, snapshot_sum};
+use super::mark;
 use super::record::{Damage, Decoder, Head, RawRecord, parse};
 use crate::model::event::Event;
 use crate::model::id::RunId;
@@ -58,6 +60,7 @@ pub(super) enum Since {
 
 /// What a list shows of a run.
 pub(super) fn outline(db: &Connection, path: &Path, run: &str) -> Result<(Label, Brief), StoreError> {
+    let least = mark::least(path);
     let row = one(db, path, run, "SELECT label, label_sum FROM header", |row| Ok((bytes(row, 0)?, number(row, 1)?)))?;
     let (label, sum) = row.ok_or_else(|| StoreError::damaged(run, None, "it has no header"))?;
     if label_sum(&label) != sum {
@@ -65,7 +68,9 @@ pub(super) fn outline(db: &Connection, path: &Path, run: &str) -> Result<(Label,
     }
     let label: Label = parse(&label).map_err(|what| StoreError::damaged(run, None, &format!("its header: {what}")))?;
     same_run(run, &label.run)?;
-    Ok((label, head(db, path, run)?.1))
+    let (head, brief) = head(db, path, run)?;
+    mark::check(run, least, head.seq)?;
+    Ok((label, brief))
 }
 
 /// Where a journal ends.
@@ -84,9 +89,11 @@ pub(super) fn head(db: &Connection, path: &Path, run: &str) -> Result<(Head, Bri
 
 /// Reads a run as it is at one moment, also while it is being written.
 pub(super) fn read(db: &mut Connection, path: &Path, run: &str, since: Since) -> Result<Saved, StoreError> {
+    let least = mark::least(path);
     let moment = db.transaction().map_err(|error| StoreError::reading(run, path, &error))?;
     let (header, start) = header(&moment, path, run)?;
     let (head, brief) = head(&moment, path, run)?;
+    mark::check(run, least, head.seq)?;
     let found = match since {
         Since::Snapshot => snapshot(&moment, path, run, head)?,
         Since::Event(_) => None,
@@ -156,6 +163,7 @@ pub(super) fn page(
     run: &str,
     (after, most): (u64, usize),
 ) -> Result<(Vec<Event>, Option<StoreError>), StoreError> {
+    let least = mark::least(path);
     let moment = db.transaction().map_err(|error| StoreError::reading(run, path, &error))?;
     let sql = "SELECT checksum FROM header";
     let checksum = one(&moment, path, run, sql, |row| number(row, 0))?.unwrap_or_default();
@@ -168,7 +176,9 @@ pub(super) fn page(
     let mut events = Vec::new();
     let read = each(&moment, path, run, (after, most), &mut |event| events.push(event));
     let damage = match read {
-        Ok(found) if events.len() < most => ends_at(run, found, head).err(),
+        Ok(found) if events.len() < most => {
+            ends_at(run, found, head).and_then(|()| mark::check(run, least, head.seq)).err()
+        }
         Ok(_) => None,
         Err(damage) => Some(damage),
     };

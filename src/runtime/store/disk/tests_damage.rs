@@ -91,7 +91,7 @@ impl Bench {
             assert!(saved.events == truth.events[after..last], "{}: a wrong event", what());
             assert!(truth.ends.contains(&journal.last_seq()), "{}: half a commit", what());
         }
-        for ending in ["-wal", "-shm"] {
+        for ending in ["-wal", "-shm", "-mark"] {
             folder::remove(&folder::beside(&self.path, ending)).unwrap();
         }
         folder::remove(&self.path.with_file_name("lock")).unwrap();
@@ -278,4 +278,37 @@ fn a_copy_that_may_not_be_written_to_is_read_with_and_without_its_log() {
         set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
         assert_eq!(read.unwrap().events, truth.events);
     }
+}
+
+#[test]
+fn what_was_written_since_the_machine_was_started_is_missed_when_it_is_not_there() {
+    let (folder, store) = store();
+    let mut journal = store.create(&header("a1"), SyncMode::Normal).unwrap();
+    let all: Vec<Arc<Event>> = events(steps(6), 1);
+    journal.append(0, &all[..5]).unwrap();
+    journal.append(5, &all[5..9]).unwrap();
+    let path = folder.path().join("store/runs/a1/journal.db");
+    let [database, log, mark] =
+        ["", "-wal", "-mark"].map(|ending| std::fs::read(folder::beside(&path, ending)).unwrap());
+    drop(journal);
+    let bench = Bench::new();
+    let read = |log: &[u8], mark: &[u8]| {
+        for (ending, bytes) in [("", &database[..]), ("-wal", log), ("-mark", mark)] {
+            std::fs::write(folder::beside(&bench.path, ending), bytes).unwrap();
+        }
+        (bench.store.read_since("a1", 0), bench.store.events_page("a1", 0, 100).unwrap().1, bench.store.list().unwrap())
+    };
+    assert_eq!(read(&log, &mark).0.unwrap().events.len(), 9);
+    // One bit in the last commit: to SQLite it never happened.
+    let mut flipped = log.clone();
+    let place = flipped.len() - 100;
+    flipped[place] ^= 1;
+    let (whole, page, list) = read(&flipped, &mark);
+    let damage = StoreErrorKind::Damaged { run: "a1".into(), seq: Some(6) };
+    assert_eq!((whole.unwrap_err().kind, page.unwrap().kind), (damage.clone(), damage.clone()));
+    assert_eq!(list[0].told.as_ref().unwrap_err().kind, damage);
+    assert_eq!(bench.store.open_journal("a1", SyncMode::Normal).unwrap_err().kind, damage);
+    // The machine was started anew: that may have been a loss of power, and then it is a beginning.
+    let older = [b"another start".as_slice(), &mark[mark.iter().position(|byte| *byte == b' ').unwrap()..]].concat();
+    assert_eq!(read(&flipped, &older).0.unwrap().events.len(), 5);
 }
