@@ -138,16 +138,7 @@ fn evolve_step(run: &mut Run, event: &Event) {
             entry.fallback = *fallback;
             end_step(run, *step, StepState::Succeeded, at);
         }
-        EventKind::StepFailed { step, failure } => {
-            run.critical_failed |= run.spec(*step).critical;
-            run.fresh_failure = true;
-            if failure.class == FailureClass::Unknown {
-                // Nobody's failed attempt as long as it could be done again; now it is one that was not made good.
-                run.step_mut(*step).hit.get_or_insert(at);
-            }
-            run.step_mut(*step).failure = Some(Arc::new(failure.clone()));
-            end_step(run, *step, StepState::Failed, at);
-        }
+        EventKind::StepFailed { step, failure } => fail_step(run, *step, failure, at),
         EventKind::StepUnknown { step } => set_state(run, *step, StepState::Unknown),
         EventKind::StepCancelling { step } => set_state(run, *step, StepState::Cancelling),
         EventKind::StepCancelled { step, because, .. } => {
@@ -222,6 +213,18 @@ fn set_state(run: &mut Run, step: StepId, state: StepState) {
     if state == StepState::Ready {
         run.queue.insert(class, run.place(step));
     }
+}
+
+fn fail_step(run: &mut Run, step: StepId, failure: &Failure, at: Micros) {
+    run.critical_failed |= run.spec(step).critical;
+    run.fresh_failure = true;
+    let entry = run.step_mut(step);
+    if failure.class == FailureClass::Unknown {
+        // Nobody's failed attempt as long as it could be done again; now it is one that was not made good.
+        entry.hit.get_or_insert(at);
+    }
+    entry.failure = Some(Arc::new(failure.clone()));
+    end_step(run, step, StepState::Failed, at);
 }
 
 fn end_step(run: &mut Run, step: StepId, state: StepState, at: Micros) {

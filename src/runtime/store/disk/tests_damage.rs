@@ -300,7 +300,7 @@ fn what_was_written_since_the_machine_was_started_is_missed_when_it_is_not_there
     };
     assert_eq!(read(&log, &mark).0.unwrap().events.len(), 9);
     // One bit in the last commit: to SQLite it never happened.
-    let mut flipped = log.clone();
+    let mut flipped = log;
     let place = flipped.len() - 100;
     flipped[place] ^= 1;
     let (whole, page, list) = read(&flipped, &mark);
