@@ -11,6 +11,7 @@ use crate::model::step::{EnvValue, StdoutMode, Work};
 use crate::model::workflow::Workflow;
 use crate::runtime::environment;
 use crate::runtime::reaper::ProcessSpec;
+use crate::runtime::reaper::leftovers::MARK;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -163,7 +164,7 @@ fn refusal(name: &str) -> Option<&'static str> {
 /// The variables that upbeat sets itself; no file can set others in their place.
 fn own_variables(order: &AttemptOrder, warnings: &mut Vec<String>) -> Vec<(OsString, OsString)> {
     let mut own: Vec<(OsString, OsString)> = vec![
-        ("UPBEAT_RUN_ID".into(), (*order.run_name).into()),
+        (MARK.into(), (*order.run_name).into()),
         ("UPBEAT_STEP_ID".into(), (*order.workflow.step(order.step).id).into()),
         ("UPBEAT_ATTEMPT".into(), order.attempt.to_string().into()),
         ("UPBEAT_IDEMPOTENCY_KEY".into(), order.idempotency_key.clone().into()),
