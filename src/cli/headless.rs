@@ -188,7 +188,7 @@ impl Watch {
         self.seen = event.seq;
         match event.kind {
             EventKind::RunStarted { .. } => self.names.started = self.names.started.or(Some(event.at)),
-            EventKind::RunPaused | EventKind::RunFinished { .. } => self.stands = Some(event.clone()),
+            EventKind::RunPaused { .. } | EventKind::RunFinished { .. } => self.stands = Some(event.clone()),
             EventKind::RunResumed | EventKind::RunReopened => self.stands = None,
             _ => {}
         }

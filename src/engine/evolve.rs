@@ -28,7 +28,7 @@ pub(crate) fn evolve(world: &mut World, event: &Event) {
     match &event.kind {
         EventKind::RunStarted { .. }
         | EventKind::RunPausing { .. }
-        | EventKind::RunPaused
+        | EventKind::RunPaused { .. }
         | EventKind::RunInterrupted
         | EventKind::RunResumed
         | EventKind::RunStopping
@@ -61,7 +61,7 @@ fn evolve_run(run: &mut Run, event: &Event) {
             run.state = RunState::Pausing;
             run.parking |= *park;
         }
-        EventKind::RunPaused => pause(run, event.at),
+        EventKind::RunPaused { .. } => pause(run, event.at),
         // A cancel or a stop that was under way is carried through; anything else stands still until it is resumed.
         EventKind::RunInterrupted => match run.state {
             RunState::Running | RunState::Pausing => pause(run, event.at),
@@ -182,7 +182,7 @@ fn evolve_step(run: &mut Run, event: &Event) {
 fn evolve_attempt(run: &mut Run, event: &Event) {
     let at = event.at;
     match &event.kind {
-        EventKind::AttemptStarted { step, attempt, agent, fallback } => {
+        EventKind::AttemptStarted { step, attempt, agent, fallback, .. } => {
             start_attempt(run, *step, *attempt, *agent, *fallback, at);
         }
         EventKind::AttemptEnding { step, why, .. } => {

@@ -39,6 +39,8 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
             format!("upbeat ended while attempt {} ran; what it did is not known", entry.attempts),
             "press R to do it again, with the same idempotency key, or c to cancel it".to_owned(),
         ],
+        StepState::Compensating => vec!["what it did is being undone".to_owned()],
+        StepState::Compensated => vec!["what it did was undone".to_owned()],
     }
 }
 
@@ -137,6 +139,13 @@ fn waiting(world: &World, run: &Run, step: StepId, now: Micros) -> Vec<String> {
                 all.push(format!("the last attempt failed ({}): {}", failure.class.word(), failure.message));
             }
         }
+        WaitReason::RateLimit { .. }
+        | WaitReason::Breaker { .. }
+        | WaitReason::Approval
+        | WaitReason::Person
+        | WaitReason::Lock { .. }
+        | WaitReason::Semaphore { .. }
+        | WaitReason::Barrier { .. } => {}
         WaitReason::Capability { capability, .. } => {
             all.insert(0, format!("nobody unbroken can do {capability}"));
             for id in &run.classes[entry.class].candidates {
@@ -158,6 +167,12 @@ fn running(world: &World, run: &Run, step: StepId) -> Vec<String> {
     let sentence = match current.ending {
         None => format!("it is running: attempt {} on {agent}", current.attempt),
         Some(EndingWhy::Timeout) => format!("attempt {} took too long and is being ended on {agent}", current.attempt),
+        Some(EndingWhy::Idle) => {
+            format!("attempt {} was silent for too long and is being ended on {agent}", current.attempt)
+        }
+        Some(EndingWhy::TakenOver) => {
+            format!("attempt {} is being ended on {agent}, as a person decided", current.attempt)
+        }
         Some(EndingWhy::Fault) => format!("{agent} was broken on purpose; attempt {} is being ended", current.attempt),
         Some(EndingWhy::Park) => {
             format!("attempt {} is being ended on {agent}, to be done again when the run goes on", current.attempt)
@@ -177,6 +192,7 @@ fn skipped(run: &Run, step: StepId) -> String {
         Some(SkipReason::Upstream { need }) => {
             format!("{}, which it needs, ended as {}", run.spec(need).id, run.step(need).state.word())
         }
+        Some(SkipReason::ByHand) => "a person skipped it".to_owned(),
         None => "it was skipped".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use crate::model::command::Command;
 use crate::model::completion::Completion;
 use crate::model::effect::{Effect, Timer};
 use crate::model::event::Event;
-use crate::model::id::{RunId, StepId};
+use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::workflow::{FileStamp, Workflow};
 use std::sync::Arc;
 
@@ -17,6 +17,18 @@ pub enum Input {
     Completion(Completion),
     /// A timer that is due.
     Timer(Timer),
+    /// A health check of an agent came back.
+    Health {
+        /// The agent.
+        agent: AgentId,
+        /// What is wrong with it; `None`: it is well.
+        fault: Option<String>,
+    },
+    /// The machine's one-minute load per core was looked at; only under the real clock.
+    Load {
+        /// It.
+        per_core: f64,
+    },
     /// A run's journal was opened by another process than the one that wrote it.
     Reopened {
         /// The run.

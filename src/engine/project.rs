@@ -42,6 +42,13 @@ fn run_view(run: &Run, now: Micros) -> RunView {
         attempts: run.attempts,
         faults: run.faults,
         eta: eta(run, now),
+        mode: run.workflow.mode,
+        frozen: false,
+        question: None,
+        stuck: false,
+        checkpoints: Vec::new(),
+        rollback: None,
+        figures: crate::model::view::Figures::default(),
         seq: run.seq,
     }
 }
@@ -60,6 +67,8 @@ fn step_view(step: &StepRun) -> StepView {
         attempt_started: step.current.as_ref().map(|c| c.started),
         ended: step.ended,
         failure: step.failure.clone(),
+        pinned: None,
+        undo_failed: false,
     }
 }
 
@@ -77,6 +86,9 @@ fn agent_view(id: AgentId, entry: &AgentEntry) -> AgentView {
         busy: entry.busy.values().copied().collect(),
         succeeded: entry.succeeded,
         failed: entry.failed,
+        breaker: definition.breaker.map(|_| crate::model::state::BreakerState::Closed),
+        parked: None,
+        utilisation: 0.0,
     }
 }
 

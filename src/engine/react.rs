@@ -94,6 +94,7 @@ fn order(world: &World, run: &Run, step: StepId, attempt: u32, agent: AgentId, n
         workflow: run.workflow.clone(),
         step,
         attempt,
+        undo: false,
         agent,
         definition: world.registry.agent(agent).definition.clone(),
         input: entry.input.clone().unwrap_or_else(|| Arc::new(Value::Object(Map::new()))),
@@ -122,6 +123,11 @@ pub(crate) fn ending_failure(run: &Run, step: StepId, why: EndingWhy, agent: &st
             let limit = run.spec(step).timeout.map_or(0.0, Micros::as_secs_f64);
             (FailureClass::Timeout, format!("no answer within {limit} s"))
         }
+        EndingWhy::Idle => {
+            let limit = run.spec(step).idle_timeout.map_or(0.0, Micros::as_secs_f64);
+            (FailureClass::IdleTimeout, format!("no output for {limit} s"))
+        }
+        EndingWhy::TakenOver => (FailureClass::Cancelled, "ended because a person decided otherwise".to_owned()),
         EndingWhy::Cancel => (FailureClass::Cancelled, "cancelled while it ran".to_owned()),
         EndingWhy::Deadline => (FailureClass::Deadline, "the run's deadline passed while it ran".to_owned()),
         EndingWhy::Park => (FailureClass::Cancelled, "ended because upbeat was to end; it is done again".to_owned()),

@@ -91,7 +91,7 @@ fn dispatch(world: &World, run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     }
     let chosen = match run.workflow.mode {
         Mode::Parallel => parallel_choice(world, run),
-        Mode::Sequential => sequential_choice(world, run),
+        _ => sequential_choice(world, run),
     };
     if let Some((step, agent)) = chosen {
         decided.push((run.id, attempt_started(run, step, agent)));
@@ -101,7 +101,7 @@ fn dispatch(world: &World, run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
 /// The start of a step's next attempt.
 pub(crate) fn attempt_started(run: &Run, step: StepId, agent: AgentId) -> EventKind {
     let entry = run.step(step);
-    EventKind::AttemptStarted { step, attempt: entry.attempts + 1, agent, fallback: entry.fallback }
+    EventKind::AttemptStarted { step, attempt: entry.attempts + 1, agent, fallback: entry.fallback, undo: false }
 }
 
 fn parallel_choice(world: &World, run: &Run) -> Option<(StepId, AgentId)> {
@@ -145,7 +145,7 @@ fn end(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     if run.all_ended() {
         decided.push((run.id, verdict(run)));
     } else if run.state == RunState::Pausing {
-        decided.push((run.id, EventKind::RunPaused));
+        decided.push((run.id, EventKind::RunPaused { frozen: false }));
     } else if run.state == RunState::Stopping {
         end_everything(run, EndCause::Stop, decided);
     }
@@ -184,7 +184,7 @@ fn verdict(run: &Run) -> EventKind {
             let (state, status, cause) = (RunState::Stopped, RunStatus::Cancelled, Some(EndCause::Stop));
             return EventKind::RunFinished { state, status, cause };
         }
-        (None, _) => {}
+        (Some(EndCause::Rollback | EndCause::Reject) | None, _) => {}
     }
     let (succeeded, counted) = run.share();
     let met = match run.workflow.success {

@@ -82,6 +82,7 @@ impl Sim {
                         self.complete(self.now, run, step, attempt, Outcome::Stopped);
                     }
                 }
+                Effect::Freeze { .. } => {}
                 Effect::SetTimer { at, timer } => self.at(at, Due::Timer(timer)),
                 Effect::Finished { run } => {
                     self.finished.insert(run);

@@ -63,6 +63,10 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         steps_recovered: u32::try_from(repairs.len()).unwrap_or(u32::MAX),
         faults: run.faults,
         mttr: mean(&repairs),
+        figures: crate::model::view::Figures::default(),
+        agents: Vec::new(),
+        undone: Vec::new(),
+        asks: Vec::new(),
         steps: steps.collect(),
     }
 }

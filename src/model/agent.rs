@@ -1,6 +1,7 @@
 //! Agents: workers with capabilities and slots.
 
 use super::id::Name;
+use super::policy::{BreakerPolicy, Health, RateLimit, Resources};
 use super::step::EnvMap;
 pub use super::step::PROCESS_CAPABILITY;
 use super::time::Micros;
@@ -28,6 +29,18 @@ pub struct Agent {
     pub backup: bool,
     /// Whether a real agent may be broken on purpose; simulated ones always may.
     pub allow_faults: bool,
+    /// When it is left alone after failures; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerPolicy>,
+    /// How often it may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// How it is found out whether it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// What it has to give; `None`: as much as is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
 }
 
 impl Agent {
@@ -36,12 +49,16 @@ impl Agent {
     pub fn new(id: impl Into<Name>, kind: AgentKind, capability: impl Into<Name>) -> Self {
         Self {
             id: id.into(),
+            breaker: if matches!(kind, AgentKind::Builtin { .. }) { None } else { Some(super::defaults::BREAKER) },
             kind,
             capabilities: vec![capability.into()],
             slots: super::defaults::SLOTS,
             weight: 1.0,
             backup: false,
             allow_faults: false,
+            rate_limit: None,
+            health: None,
+            resources: None,
         }
     }
     /// Whether faults may be injected into it.

@@ -1,11 +1,55 @@
 //! What people ask for: requests that may be refused with a reason.
 
-use super::id::{AgentId, RunId, StepId};
+use super::id::{AgentId, Name, RunId, StepId};
 use super::state::EndCause;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Which steps of a run are meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// Those that an agent works on, and those that nobody but it may do.
+    Agent(AgentId),
+    /// Those that ask for a capability.
+    Capability(Name),
+    /// Those that ask for an action.
+    Action(Name),
+    /// Those whose priority lies in a range, both ends included.
+    Priority {
+        /// The lower end.
+        from: u8,
+        /// The upper end.
+        to: u8,
+    },
+}
+
+/// What a person answers to what a run asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Yes: an approval is given; a step that waits for a person is tried again; a share that was missed is accepted.
+    Approve,
+    /// No: the approval, the step or the run fails.
+    Reject,
+    /// This is the step's output.
+    Value(Value),
+}
+
+/// How a person sets a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerMode {
+    /// It opens and closes by itself.
+    Automatic,
+    /// Nothing goes through.
+    ForcedOpen,
+    /// Everything goes through.
+    ForcedClosed,
+}
 
 /// A request to the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// Start a loaded run.
@@ -18,7 +62,12 @@ pub enum Command {
         /// The run.
         run: RunId,
     },
-    /// Go on after a pause.
+    /// Start nothing new and halt what runs where it stands: local processes are stopped, clocks of attempts too.
+    Freeze {
+        /// The run.
+        run: RunId,
+    },
+    /// Go on after a pause; a run that was stopped is opened again.
     Resume {
         /// The run.
         run: RunId,
@@ -52,6 +101,63 @@ pub enum Command {
         run: RunId,
         /// The step.
         step: StepId,
+    },
+    /// Cancel a set of steps, each with what depends on its success.
+    CancelWhere {
+        /// The run.
+        run: RunId,
+        /// Which steps.
+        which: Which,
+        /// What another agent can take is given to it instead, as far as an agent is at work on it.
+        reassign: bool,
+    },
+    /// Leave a step out: what needs it goes on as if its condition had not held.
+    SkipStep {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
+    /// Give a step's output by hand.
+    CompleteStep {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// Its output.
+        output: Value,
+    },
+    /// Give a step to this agent; an attempt under way elsewhere is ended and spends no retry.
+    ReassignStep {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The agent; it has what the step asks for.
+        agent: AgentId,
+    },
+    /// Answer what a step, or without one the run, asks.
+    Answer {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: Option<StepId>,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Undo what was done: all of it, which ends the run, or what was done since a checkpoint, from which it goes on.
+    Rollback {
+        /// The run.
+        run: RunId,
+        /// The checkpoint's number, from 1.
+        to: Option<u32>,
+    },
+    /// Set an agent's breaker by hand.
+    SetBreaker {
+        /// The agent.
+        agent: AgentId,
+        /// How.
+        mode: BreakerMode,
     },
     /// Run a failed, cancelled or skipped step again, with fresh retries; what was skipped because of it is reopened.
     RetryStep {
@@ -88,6 +194,7 @@ impl Command {
         match self {
             Self::Start { run }
             | Self::Pause { run }
+            | Self::Freeze { run }
             | Self::Resume { run }
             | Self::Stop { run }
             | Self::Park { run }
@@ -95,8 +202,14 @@ impl Command {
             | Self::Cancel { run, .. }
             | Self::CancelStep { run, .. }
             | Self::RetryStep { run, .. }
+            | Self::CancelWhere { run, .. }
+            | Self::SkipStep { run, .. }
+            | Self::CompleteStep { run, .. }
+            | Self::ReassignStep { run, .. }
+            | Self::Answer { run, .. }
+            | Self::Rollback { run, .. }
             | Self::SetPriority { run, .. } => Some(*run),
-            Self::FailAgent { .. } | Self::HealAgent { .. } => None,
+            Self::FailAgent { .. } | Self::HealAgent { .. } | Self::SetBreaker { .. } => None,
         }
     }
     /// What was asked, as a short verb phrase.
@@ -105,12 +218,20 @@ impl Command {
         match self {
             Self::Start { .. } => "start",
             Self::Pause { .. } => "pause",
+            Self::Freeze { .. } => "freeze",
             Self::Resume { .. } => "resume",
             Self::Stop { .. } => "stop",
             Self::Park { .. } => "save and leave",
             Self::RetryFailed { .. } => "retry",
             Self::Cancel { .. } => "cancel run",
             Self::CancelStep { .. } => "cancel step",
+            Self::CancelWhere { .. } => "cancel steps",
+            Self::SkipStep { .. } => "skip step",
+            Self::CompleteStep { .. } => "complete step",
+            Self::ReassignStep { .. } => "reassign step",
+            Self::Answer { .. } => "answer",
+            Self::Rollback { .. } => "roll back",
+            Self::SetBreaker { .. } => "set breaker",
             Self::RetryStep { .. } => "retry step",
             Self::SetPriority { .. } => "set priority",
             Self::FailAgent { .. } => "fail agent",
@@ -146,4 +267,15 @@ impl std::fmt::Display for Rejection {
         write!(f, "{}", self.reason)?;
         if let Some(way_out) = &self.way_out { write!(f, "; {way_out}") } else { Ok(()) }
     }
+}
+
+/// What a command that was accepted did to steps: the answer for scripts, and for a line on a screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Steps that the command cancelled, or is cancelling.
+    pub cancelled: Vec<StepId>,
+    /// Steps that went with them because they depend on their success.
+    pub dependents: Vec<StepId>,
+    /// Steps that were given to another agent instead.
+    pub reassigned: Vec<StepId>,
 }

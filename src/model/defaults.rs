@@ -1,7 +1,7 @@
 //! Every default of the contract, in one table.
 
 use super::completion::FailureClass;
-use super::policy::{Jitter, RetryPolicy};
+use super::policy::{BreakerPolicy, Jitter, RetryPolicy};
 use super::time::Micros;
 
 /// Timeout of an attempt on an agent, unless three times the estimate is longer.
@@ -46,6 +46,30 @@ pub const SLOTS: u32 = 1;
 pub const BUILTIN_SLOTS: u32 = 1_000_000;
 /// The longest timeout.
 pub const TIMEOUT_MAX: Micros = super::time::DURATION_MAX;
+/// When an agent that declares nothing else is left alone.
+pub const BREAKER: BreakerPolicy = BreakerPolicy { failures: 3, cooldown: Micros::from_secs(10) };
+/// The longest a breaker stays open, however many probes failed.
+pub const BREAKER_COOLDOWN_MAX: Micros = Micros::from_secs(300);
+/// How long a probe may take before its agent counts as still failing, whatever its own timeout.
+pub const PROBE_LIMIT: Micros = Micros::from_secs(300);
+/// How long an agent that says no time is left alone when it takes no more calls; doubled each time in a row.
+pub const RATE_LIMIT_WAIT: Micros = Micros::from_secs(5);
+/// The longest wait that an agent may ask for; a step that would have to wait longer fails.
+pub const RATE_LIMIT_WAIT_MAX: Micros = Micros::from_secs(600);
+/// How often a step may meet an agent that takes no more calls before it fails.
+pub const RATE_LIMIT_WAITS: u32 = 20;
+/// A step in the queue gains this much priority …
+pub const AGEING_POINTS: u64 = 25;
+/// … for each time it has waited so long.
+pub const AGEING_EVERY: Micros = Micros::from_secs(30);
+/// Retries of a compensation: five attempts in all.
+pub const COMPENSATION_RETRIES: u32 = 4;
+/// The smallest level that hybrid order runs in parallel.
+pub const PARALLEL_THRESHOLD: u32 = 3;
+/// Share of a core's one-minute load above which `auto` chooses hybrid order.
+pub const AUTO_LOAD: f64 = 0.8;
+/// Free capable agents below which `auto` chooses hybrid order.
+pub const AUTO_FREE_AGENTS: usize = 2;
 /// Agents whose expected finish lies within this share of the best count as equal.
 pub const FINISH_TIE: f64 = 0.05;
 

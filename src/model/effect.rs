@@ -2,6 +2,7 @@
 
 use super::agent::Agent;
 use super::id::{AgentId, Name, RunId, StepId};
+use super::step::Step;
 use super::time::Micros;
 use super::workflow::Workflow;
 use serde_json::Value;
@@ -22,6 +23,17 @@ pub enum Effect {
         attempt: u32,
         /// Without grace.
         at_once: bool,
+    },
+    /// Halt an attempt where it stands, or let it go on. An attempt that is ended while it is halted is let go first.
+    Freeze {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// Whether it is to be halted.
+        frozen: bool,
     },
     /// Hand the timer back at a time. Stale timers are ignored by the engine, so none is ever taken back.
     SetTimer {
@@ -48,6 +60,36 @@ pub enum Timer {
         step: StepId,
         /// The attempt.
         attempt: u32,
+    },
+    /// An attempt has been silent for too long, unless it was heard since: the driver knows, and sets it anew then.
+    Idle {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// An approval's time is over.
+    Approval {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
+    /// An agent takes calls again.
+    Unpark {
+        /// The agent.
+        agent: AgentId,
+        /// Counts how often it was parked.
+        epoch: u32,
+    },
+    /// An agent's breaker moves on: from open to half-open, or back where a probe takes too long.
+    Breaker {
+        /// The agent.
+        agent: AgentId,
+        /// Counts its changes.
+        epoch: u32,
     },
     /// A wait between attempts is over.
     Backoff {
@@ -87,6 +129,8 @@ pub struct AttemptOrder {
     pub step: StepId,
     /// From 1.
     pub attempt: u32,
+    /// Whether what the step did is to be undone.
+    pub undo: bool,
     /// The agent's place in the registry.
     pub agent: AgentId,
     /// The agent's definition.
@@ -101,4 +145,13 @@ pub struct AttemptOrder {
     pub idempotency_key: String,
     /// A random number of this attempt's own, from the run's seed.
     pub draw: u64,
+}
+
+impl AttemptOrder {
+    /// What is to be done: the step, or its compensation.
+    #[must_use]
+    pub fn spec(&self) -> &Step {
+        let step = self.workflow.step(self.step);
+        if self.undo { step.compensate.as_deref().unwrap_or(step) } else { step }
+    }
 }

@@ -4,7 +4,7 @@ use super::completion::{EndProof, Failure, Usage};
 use super::id::{AgentId, Name, RunId, StepId};
 use super::mapping::Path;
 use super::policy::Mode;
-use super::state::{EndCause, RunState, RunStatus, SkipReason, WaitReason};
+use super::state::{BreakerState, EndCause, RunState, RunStatus, SkipReason, WaitReason};
 use super::time::Micros;
 use super::workflow::{FileStamp, Workflow};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ pub struct Event {
 pub enum EndingWhy {
     /// It took longer than its timeout.
     Timeout,
+    /// It gave no output for longer than its idle timeout.
+    Idle,
     /// Its step or run is cancelled.
     Cancel,
     /// The run's deadline passed.
@@ -39,6 +41,20 @@ pub enum EndingWhy {
     Fault,
     /// The run is saved and left: the step is done again when the run goes on.
     Park,
+    /// A person has decided otherwise about the step: see [`TakeOver`].
+    TakenOver,
+}
+
+/// What a person decided about a step; it holds as soon as the attempt under way has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakeOver {
+    /// It is left out.
+    Skip,
+    /// This is its output.
+    Complete(Arc<Value>),
+    /// Another agent does it: this one, or any but the last.
+    Reassign(Option<AgentId>),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
@@ -69,7 +85,40 @@ pub enum EventKind {
         park: bool,
     },
     /// Nothing runs.
-    RunPaused,
+    RunPaused {
+        /// What ran is halted where it stands.
+        #[serde(default, skip_serializing_if = "is_false")]
+        frozen: bool,
+    },
+    /// What was done is being undone, in this order.
+    RunCompensating {
+        /// The steps.
+        steps: Vec<StepId>,
+        /// The checkpoint that the run goes on from afterwards; without one it ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<u32>,
+    },
+    /// The run stands at a checkpoint again: what was done since is to be done anew.
+    RunRolledBack {
+        /// The checkpoint's number.
+        to: u32,
+    },
+    /// Too little succeeded: a person is asked whether that will do.
+    RunEscalated {
+        /// Steps that succeeded …
+        succeeded: u32,
+        /// … of those that count.
+        counted: u32,
+    },
+    /// What failed is tried once more.
+    RetryRound,
+    /// A mark that the run can roll back to, or a new one start from.
+    CheckpointMade {
+        /// Its number, from 1.
+        checkpoint: u32,
+        /// The critical step that it stands before.
+        step: StepId,
+    },
     /// The run goes on.
     RunResumed,
     /// upbeat had ended without leaving the run: what was under way then is settled next.
@@ -167,6 +216,32 @@ pub enum EventKind {
         /// Why the run ended early, if that is the reason.
         cause: Option<EndCause>,
     },
+    /// A person decided about a step whose attempt is under way, or gave it to an agent.
+    StepTakenOver {
+        /// The step.
+        step: StepId,
+        /// What was decided.
+        then: TakeOver,
+    },
+    /// What a step did is about to be undone, or to be tried to be undone again.
+    StepCompensating {
+        /// The step.
+        step: StepId,
+    },
+    /// What a step did was undone.
+    StepCompensated {
+        /// The step.
+        step: StepId,
+        /// What its compensation returned.
+        output: Arc<Value>,
+    },
+    /// What a step did could not be undone.
+    CompensationFailed {
+        /// The step.
+        step: StepId,
+        /// The last failure.
+        failure: Failure,
+    },
     /// A person asked for another go: the step is pending again, with fresh retries.
     StepReopened {
         /// The step.
@@ -190,6 +265,9 @@ pub enum EventKind {
         /// The fallback it belongs to, by its place in the list.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fallback: Option<u32>,
+        /// Whether it undoes what the step did.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
     },
     /// An attempt is being ended from outside; its end follows.
     AttemptEnding {
@@ -268,6 +346,31 @@ pub enum EventKind {
         /// The agent.
         agent: AgentId,
     },
+    /// An agent takes no calls for a while.
+    AgentParked {
+        /// The agent.
+        agent: AgentId,
+        /// Until then.
+        until: Micros,
+        /// It said so itself, and how often in a row without a time; else its declared rate is used up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<u32>,
+    },
+    /// An agent takes calls again.
+    AgentUnparked {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent's breaker changed.
+    BreakerChanged {
+        /// The agent.
+        agent: AgentId,
+        /// How it stands now.
+        #[serde(flatten)]
+        to: BreakerState,
+        /// Why, for people.
+        reason: String,
+    },
     /// An injected fault struck.
     FaultFired {
         /// The fault's name.
@@ -299,7 +402,12 @@ impl EventKind {
             Self::RunStarted { .. } => "run_started",
             Self::StrategyChosen { .. } => "strategy_chosen",
             Self::RunPausing { .. } => "run_pausing",
-            Self::RunPaused => "run_paused",
+            Self::RunPaused { .. } => "run_paused",
+            Self::RunCompensating { .. } => "run_compensating",
+            Self::RunRolledBack { .. } => "run_rolled_back",
+            Self::RunEscalated { .. } => "run_escalated",
+            Self::RetryRound => "retry_round",
+            Self::CheckpointMade { .. } => "checkpoint_made",
             Self::RunResumed => "run_resumed",
             Self::RunInterrupted => "run_interrupted",
             Self::WorkflowChanged { .. } => "workflow_changed",
@@ -315,6 +423,10 @@ impl EventKind {
             Self::StepFailed { .. } => "step_failed",
             Self::StepCancelling { .. } => "step_cancelling",
             Self::StepCancelled { .. } => "step_cancelled",
+            Self::StepTakenOver { .. } => "step_taken_over",
+            Self::StepCompensating { .. } => "step_compensating",
+            Self::StepCompensated { .. } => "step_compensated",
+            Self::CompensationFailed { .. } => "compensation_failed",
             Self::StepReopened { .. } => "step_reopened",
             Self::PriorityChanged { .. } => "priority_changed",
             Self::AttemptStarted { .. } => "attempt_started",
@@ -326,6 +438,9 @@ impl EventKind {
             Self::DataChanged { .. } => "data_changed",
             Self::AgentBroken { .. } => "agent_broken",
             Self::AgentHealed { .. } => "agent_healed",
+            Self::AgentParked { .. } => "agent_parked",
+            Self::AgentUnparked { .. } => "agent_unparked",
+            Self::BreakerChanged { .. } => "breaker_changed",
             Self::FaultFired { .. } => "fault_fired",
             Self::FaultCleared { .. } => "fault_cleared",
             Self::CommandRefused { .. } => "command_refused",
@@ -344,6 +459,11 @@ impl EventKind {
             | Self::StepCancelling { step }
             | Self::StepCancelled { step, .. }
             | Self::StepReopened { step }
+            | Self::StepTakenOver { step, .. }
+            | Self::StepCompensating { step }
+            | Self::StepCompensated { step, .. }
+            | Self::CompensationFailed { step, .. }
+            | Self::CheckpointMade { step, .. }
             | Self::PriorityChanged { step, .. }
             | Self::AttemptStarted { step, .. }
             | Self::AttemptEnding { step, .. }
@@ -376,6 +496,9 @@ impl EventKind {
             | Self::AttemptFailed { agent, .. }
             | Self::AgentBroken { agent, .. }
             | Self::AgentHealed { agent }
+            | Self::AgentParked { agent, .. }
+            | Self::AgentUnparked { agent }
+            | Self::BreakerChanged { agent, .. }
             | Self::FaultFired { agent, .. } => Some(*agent),
             _ => None,
         }
@@ -389,10 +512,12 @@ impl EventKind {
             | Self::AttemptFailed { agent, .. }
             | Self::AgentBroken { agent, .. }
             | Self::AgentHealed { agent }
+            | Self::AgentParked { agent, .. }
+            | Self::AgentUnparked { agent }
+            | Self::BreakerChanged { agent, .. }
+            | Self::StepTakenOver { then: TakeOver::Reassign(Some(agent)), .. }
             | Self::FaultFired { agent, .. } => *agent = map(*agent),
-            Self::StepWaiting { why: WaitReason::Capability { broken, .. }, .. } => {
-                broken.iter_mut().for_each(|agent| *agent = map(*agent));
-            }
+            Self::StepWaiting { why, .. } => why.agents_mut().iter_mut().for_each(|agent| *agent = map(*agent)),
             _ => {}
         }
     }

@@ -89,6 +89,116 @@ pub enum Recovery {
     Continue,
     /// Everything else is cancelled.
     FailFast,
+    /// When nothing more can run, what failed is tried once more, at most once a run.
+    Retry,
+    /// When the run can no longer succeed, what was done is undone in reverse.
+    Rollback,
+}
+
+/// What happens when too little of a run has succeeded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnThresholdMissed {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// What failed is tried once more, at most once a run.
+    Retry,
+    /// A person is asked.
+    Escalate,
+}
+
+/// What becomes of a step whose retries and fallbacks are spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExhausted {
+    /// It fails.
+    #[default]
+    Fail,
+    /// It waits for a person.
+    Pause,
+}
+
+/// What becomes of the work of a step that is cancelled while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCancel {
+    /// It stays as it is.
+    #[default]
+    Leave,
+    /// The step's compensation is run.
+    Compensate,
+}
+
+/// When an agent is left alone after failures, and for how long at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerPolicy {
+    /// Failures in a row that open it, at least 1.
+    pub failures: u32,
+    /// How long it stays open at first; doubled with each failed probe.
+    pub cooldown: Micros,
+}
+
+/// How often an agent may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Attempts that may begin …
+    pub calls: u32,
+    /// … within any stretch of this length.
+    pub per: Micros,
+}
+
+/// How it is found out whether an agent is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// What is asked.
+    pub probe: HealthProbe,
+    /// Time from one probe to the next.
+    pub every: Micros,
+}
+
+/// What a health check asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthProbe {
+    /// A program that ends with 0 if the agent is well.
+    Command(Vec<String>),
+    /// An address that answers with a status of 200 to 299 if the agent is well.
+    Url(String),
+}
+
+/// What an agent has to give, or a step takes of it while an attempt runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Processor cores.
+    pub cpu: f64,
+    /// Memory in megabytes.
+    pub memory_mb: f64,
+}
+
+impl Resources {
+    /// Whether so much is left of `all` when `taken` is gone. A thousandth is forgiven, so that sums of fractions fit.
+    #[must_use]
+    pub fn fits(self, all: Self, taken: Self) -> bool {
+        self.cpu + taken.cpu <= all.cpu + 1e-3 && self.memory_mb + taken.memory_mb <= all.memory_mb + 1e-3
+    }
+}
+
+/// Retries that a run may spend beside those of its steps' own limits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RetryBudget {
+    /// So many in any case …
+    pub min: u32,
+    /// … and this share of the first attempts begun so far, in `0.0..=1.0`.
+    pub share: f64,
+}
+
+impl RetryBudget {
+    /// Whether another retry may be begun after this many first attempts and retries.
+    #[must_use]
+    pub fn allows(self, first_attempts: u32, retries: u32) -> bool {
+        f64::from(retries) < f64::from(self.min) + self.share * f64::from(first_attempts) - 1e-9
+    }
 }
 
 /// In which order and how many at a time.
@@ -99,6 +209,10 @@ pub enum Mode {
     Parallel,
     /// One step at a time, in topological order.
     Sequential,
+    /// Level by level: levels of at least `parallel_threshold` steps in parallel, smaller ones a step at a time.
+    Hybrid,
+    /// Chosen by the graph, the load and the free agents, while the run goes on.
+    Auto,
 }
 
 impl Mode {
@@ -108,12 +222,14 @@ impl Mode {
         match self {
             Self::Parallel => "parallel",
             Self::Sequential => "sequential",
+            Self::Hybrid => "hybrid",
+            Self::Auto => "auto",
         }
     }
 }
 
 /// Upper bounds of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// The most attempts at once.
     pub max_parallel: Option<u32>,
@@ -121,6 +237,9 @@ pub struct Limits {
     pub deadline: Option<Micros>,
     /// The most attempts at once per capability.
     pub capability: IndexMap<Name, u32>,
+    /// Retries of the whole run; without one only the steps' own limits hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_budget: Option<RetryBudget>,
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub enum RunState {
     Stopped,
     /// Asked to cancel: what runs is being ended.
     Cancelling,
+    /// What was done is being undone.
+    Compensating,
     /// Ended: all that had to succeed did.
     Succeeded,
     /// Ended: enough succeeded, with failures.
@@ -30,13 +32,26 @@ pub enum RunState {
     Failed,
     /// Ended by a cancel.
     Cancelled,
+    /// Ended: rolled back.
+    Compensated,
+    /// Ended: rolled back but for what could not be undone.
+    CompensationFailed,
 }
 
 impl RunState {
     /// Whether the run has ended for good.
     #[must_use]
     pub const fn ended(self) -> bool {
-        matches!(self, Self::Stopped | Self::Succeeded | Self::Partial | Self::Failed | Self::Cancelled)
+        matches!(
+            self,
+            Self::Stopped
+                | Self::Succeeded
+                | Self::Partial
+                | Self::Failed
+                | Self::Cancelled
+                | Self::Compensated
+                | Self::CompensationFailed
+        )
     }
     /// Whether new attempts may start.
     #[must_use]
@@ -54,10 +69,13 @@ impl RunState {
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Cancelling => "cancelling",
+            Self::Compensating => "compensating",
             Self::Succeeded => "succeeded",
             Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Compensated => "compensated",
+            Self::CompensationFailed => "compensation_failed",
         }
     }
 }
@@ -80,6 +98,10 @@ pub enum EndCause {
     FailFast,
     /// A command stopped the run (75, or 130 where nothing is saved).
     Stop,
+    /// The run can no longer succeed and is declared to be rolled back then, or a command asked for it (6 or 7).
+    Rollback,
+    /// Too little succeeded, and a person said no to going on (4).
+    Reject,
 }
 
 /// How a run ended, the word of the result document.
@@ -92,8 +114,14 @@ pub enum RunStatus {
     Partial,
     /// Share missed, critical step failed, or fail_fast.
     Failed,
+    /// Failed because a person said no.
+    Rejected,
     /// The run's deadline passed.
     Deadline,
+    /// Rolled back: every compensation worked.
+    Compensated,
+    /// Rolled back, and a compensation never worked.
+    CompensationFailed,
     /// Cancelled as a whole, or interrupted where nothing is saved.
     Cancelled,
 }
@@ -106,7 +134,10 @@ impl RunStatus {
             Self::Succeeded => "succeeded",
             Self::Partial => "partial",
             Self::Failed => "failed",
+            Self::Rejected => "rejected",
             Self::Deadline => "deadline",
+            Self::Compensated => "compensated",
+            Self::CompensationFailed => "compensation_failed",
             Self::Cancelled => "cancelled",
         }
     }
@@ -136,11 +167,15 @@ pub enum StepState {
     Cancelled,
     /// upbeat ended while its attempt ran, and a person has to say what is to be done.
     Unknown,
+    /// What it did is being undone.
+    Compensating,
+    /// What it did was undone.
+    Compensated,
 }
 
 impl StepState {
     /// All states, in the order they are listed for people.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Pending,
         Self::Ready,
         Self::Running,
@@ -151,13 +186,15 @@ impl StepState {
         Self::Skipped,
         Self::Cancelled,
         Self::Unknown,
+        Self::Compensating,
+        Self::Compensated,
     ];
     /// Whether the step has ended (a retry by hand may reopen it).
     #[must_use]
     pub const fn ended(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled | Self::Compensated)
     }
-    /// Whether an attempt is under way.
+    /// Whether an attempt at its work is under way.
     #[must_use]
     pub const fn active(self) -> bool {
         matches!(self, Self::Running | Self::Cancelling)
@@ -176,6 +213,8 @@ impl StepState {
             Self::Skipped => "skipped",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
+            Self::Compensating => "compensating",
+            Self::Compensated => "compensated",
         }
     }
 }
@@ -198,6 +237,126 @@ pub enum WaitReason {
         /// The broken agents that could do it.
         broken: Vec<AgentId>,
     },
+    /// Every unbroken agent that could do it takes no calls for a while.
+    RateLimit {
+        /// The capability, or the agent's id where one agent is asked for.
+        capability: Name,
+        /// The agents that are left alone.
+        agents: Vec<AgentId>,
+    },
+    /// The breaker of every agent that could do it now is open, or lets only a probe through.
+    Breaker {
+        /// The capability, or the agent's id where one agent is asked for.
+        capability: Name,
+        /// The agents behind open breakers.
+        agents: Vec<AgentId>,
+    },
+    /// A person says yes or no.
+    Approval,
+    /// Its retries are spent, and a person says what is to be done.
+    Person,
+    /// Another step holds the lock.
+    Lock {
+        /// The lock.
+        lock: Name,
+        /// Who holds it.
+        holder: StepId,
+    },
+    /// All permits of a semaphore are taken.
+    Semaphore {
+        /// The semaphore.
+        semaphore: Name,
+        /// Who holds them.
+        holders: Vec<StepId>,
+    },
+    /// Others of its barrier are not ready yet.
+    Barrier {
+        /// The barrier.
+        barrier: Name,
+        /// Who is missing.
+        missing: Vec<StepId>,
+    },
+}
+
+impl WaitReason {
+    /// One word for tables and machines.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Backoff { .. } => "backoff",
+            Self::Capability { .. } => "capability",
+            Self::RateLimit { .. } => "rate limit",
+            Self::Breaker { .. } => "breaker",
+            Self::Approval => "approval",
+            Self::Person => "person",
+            Self::Lock { .. } => "lock",
+            Self::Semaphore { .. } => "semaphore",
+            Self::Barrier { .. } => "barrier",
+        }
+    }
+    /// Whether only a person can end it.
+    #[must_use]
+    pub const fn asks_a_person(&self) -> bool {
+        matches!(self, Self::Approval | Self::Person)
+    }
+    /// The agents it is about.
+    #[must_use]
+    pub fn agents(&self) -> &[AgentId] {
+        match self {
+            Self::Capability { broken: agents, .. } | Self::RateLimit { agents, .. } | Self::Breaker { agents, .. } => {
+                agents
+            }
+            _ => &[],
+        }
+    }
+    /// The agents it is about, to be numbered otherwise.
+    pub fn agents_mut(&mut self) -> &mut [AgentId] {
+        match self {
+            Self::Capability { broken: agents, .. } | Self::RateLimit { agents, .. } | Self::Breaker { agents, .. } => {
+                agents
+            }
+            _ => &mut [],
+        }
+    }
+}
+
+/// How an agent's breaker stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "breaker", rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Work goes through.
+    #[default]
+    Closed,
+    /// Nothing goes through until then.
+    Open {
+        /// When a probe may go through.
+        until: Micros,
+        /// How long it stays open.
+        cooldown: Micros,
+    },
+    /// One attempt goes through, and its end decides.
+    HalfOpen {
+        /// How long it was open before.
+        cooldown: Micros,
+    },
+    /// Nothing goes through, by a person's hand.
+    ForcedOpen,
+    /// Everything goes through, by a person's hand.
+    ForcedClosed,
+}
+
+impl BreakerState {
+    /// The word for people and machines.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen { .. } => "half-open",
+            Self::ForcedOpen => "forced open",
+            Self::ForcedClosed => "forced closed",
+        }
+    }
 }
 
 /// Why a step was skipped.
@@ -214,6 +373,8 @@ pub enum SkipReason {
         /// The need that ended well.
         need: StepId,
     },
+    /// A person skipped it: left out of the share, and what needs it goes on.
+    ByHand,
 }
 
 /// Why an agent takes no work.

@@ -3,7 +3,7 @@
 use super::defaults;
 use super::id::{Name, StepId};
 use super::mapping::{InputMapping, OutputMapping};
-use super::policy::{OnUnknown, RetryPolicy};
+use super::policy::{OnCancel, OnExhausted, OnUnknown, Resources, RetryPolicy};
 use super::time::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,6 +34,34 @@ pub enum Work {
         /// Its id.
         agent: Name,
     },
+    /// A person says yes or no.
+    Approval {
+        /// What is asked.
+        prompt: String,
+        /// How long an answer is waited for, where `default` gives one.
+        timeout: Option<Micros>,
+        /// What counts as the answer when nobody gives one in time.
+        default: Option<Decision>,
+    },
+}
+
+/// What a person says to an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Yes.
+    Approve,
+    /// No.
+    Reject,
+}
+
+/// What a step shares with others by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Semaphore {
+    /// Its name; all steps that name it share it.
+    pub name: Name,
+    /// Attempts at once, at least 1.
+    pub permits: u32,
 }
 
 /// The end of a need that lets a step start.
@@ -157,6 +185,33 @@ pub struct Step {
     pub measured: Option<Micros>,
     /// What becomes of it if upbeat ends while it runs.
     pub on_unknown: OnUnknown,
+    /// Longest time without output; `None`: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Micros>,
+    /// How it is undone: a step of its own, of the same id, without needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensate: Option<Box<Self>>,
+    /// After it no rollback.
+    #[serde(default)]
+    pub pivot: bool,
+    /// What becomes of it when retries and fallbacks are spent.
+    #[serde(default)]
+    pub on_exhausted: OnExhausted,
+    /// What becomes of its work when it is cancelled.
+    #[serde(default)]
+    pub on_cancel: OnCancel,
+    /// Steps that name the same barrier start together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barrier: Option<Name>,
+    /// Attempts of steps that name the same lock exclude each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Name>,
+    /// Attempts of steps that name the same semaphore share its permits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub semaphore: Option<Semaphore>,
+    /// What an attempt takes of its agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
 }
 
 impl Step {
@@ -186,21 +241,37 @@ impl Step {
             estimate: None,
             measured: None,
             on_unknown: OnUnknown::default(),
+            idle_timeout: None,
+            compensate: None,
+            pivot: false,
+            on_exhausted: OnExhausted::default(),
+            on_cancel: OnCancel::default(),
+            barrier: None,
+            lock: None,
+            semaphore: None,
+            resources: None,
         }
     }
-    /// What agents are asked for: capability, agent id, or the built-in process capability.
+    /// What agents are asked for: capability, agent id, or the built-in process capability; nothing where a person
+    /// answers.
     #[must_use]
     pub fn asks_for(&self) -> &str {
         match &self.work {
             Work::Run { .. } | Work::Command { .. } => PROCESS_CAPABILITY,
             Work::Capability { capability } => capability,
             Work::Agent { agent } => agent,
+            Work::Approval { .. } => "",
         }
     }
     /// Whether the built-in process agent does it.
     #[must_use]
     pub const fn is_process(&self) -> bool {
         matches!(self.work, Work::Run { .. } | Work::Command { .. })
+    }
+    /// Whether a person does it.
+    #[must_use]
+    pub const fn is_approval(&self) -> bool {
+        matches!(self.work, Work::Approval { .. })
     }
     /// The kind of step that measured durations are kept for: its action, else what it asks for; processes by id.
     #[must_use]

@@ -3,7 +3,7 @@
 use super::completion::Failure;
 use super::id::{AgentId, Name, RunId, StepId};
 use super::policy::Mode;
-use super::state::{Broken, EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
+use super::state::{BreakerState, Broken, EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use super::time::Micros;
 use super::workflow::Workflow;
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,20 @@ pub struct RunView {
     pub faults: u32,
     /// Expected time left, where enough is known.
     pub eta: Option<Micros>,
+    /// The order of work in force: what `auto` has chosen.
+    pub mode: Mode,
+    /// Whether what runs is halted where it stands.
+    pub frozen: bool,
+    /// Too little succeeded, and a person is asked whether that will do: (succeeded, of those that count).
+    pub question: Option<(u32, u32)>,
+    /// Nothing will happen any more unless a person does something.
+    pub stuck: bool,
+    /// Marks that the run can roll back to, oldest first.
+    pub checkpoints: Vec<CheckpointView>,
+    /// What a rollback of the whole run would do, where anything is declared to be undone.
+    pub rollback: Option<RollbackView>,
+    /// How it goes, in numbers.
+    pub figures: Figures,
     /// The last event's sequence number.
     pub seq: u64,
 }
@@ -191,6 +205,79 @@ pub struct StepView {
     pub ended: Option<Micros>,
     /// The class and message of its last failure.
     pub failure: Option<Arc<Failure>>,
+    /// The agent that a person gave it to.
+    pub pinned: Option<AgentId>,
+    /// What it did could not be undone.
+    pub undo_failed: bool,
+}
+
+/// A mark that a run can roll back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointView {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The step that it stands before.
+    pub step: StepId,
+    /// When it was made.
+    pub at: Micros,
+}
+
+/// What a rollback would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RollbackView {
+    /// Steps that would be undone, in this order.
+    pub undone: Vec<StepId>,
+    /// Steps that were done and declare nothing to undo them.
+    pub left: Vec<StepId>,
+    /// A step after which there is no way back.
+    pub pivot: Option<StepId>,
+}
+
+/// How a run goes, in numbers. Shares are in `0.0..=1.0`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Durations of successful attempts, per kind of step, in the order they first ended.
+    pub durations: Vec<KindFigures>,
+    /// Steps that ended well per second since the start; pauses do not count.
+    pub throughput_per_s: f64,
+    /// Attempts that failed, of those that ended.
+    pub error_rate: f64,
+    /// Retries, of attempts begun.
+    pub retry_rate: f64,
+    /// Times of all steps added up, by what they did.
+    pub phases: Phases,
+    /// The lower bound of the time so far over the time it took.
+    pub efficiency: f64,
+    /// What most ready and waiting steps stand in line for, and how many do.
+    pub bottleneck: Option<(Name, u32)>,
+}
+
+/// Durations of one kind of step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KindFigures {
+    /// The step's action, else what it asks for; processes by step.
+    pub kind: Name,
+    /// Successful attempts.
+    pub count: u32,
+    /// Their mean.
+    pub mean: Micros,
+    /// 95 of 100 took at most this long; within 4 %.
+    pub p95: Micros,
+    /// The longest.
+    pub max: Micros,
+}
+
+/// Where the steps' time went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phases {
+    /// Ready or held back: for an agent, a lock, a person.
+    pub waiting: Micros,
+    /// At work.
+    pub running: Micros,
+    /// Between attempts.
+    pub backoff: Micros,
+    /// From a first failed attempt to the good end, and undoing.
+    pub recovery: Micros,
 }
 
 /// One agent.
@@ -218,6 +305,12 @@ pub struct AgentView {
     pub succeeded: u64,
     /// Attempts that failed.
     pub failed: u64,
+    /// How its breaker stands; `None`: it has none.
+    pub breaker: Option<BreakerState>,
+    /// It takes no calls until then.
+    pub parked: Option<Micros>,
+    /// Attempt times added up, over its slots and the time since it first could work, in `0.0..=1.0`.
+    pub utilisation: f64,
 }
 
 /// An agent's slot in use.
@@ -333,8 +426,29 @@ pub struct RunSummary {
     pub faults: u32,
     /// Mean time from the first failed attempt to success.
     pub mttr: Option<Micros>,
+    /// How it went, in numbers.
+    pub figures: Figures,
+    /// What its agents did.
+    pub agents: Vec<AgentSummary>,
+    /// Steps that were undone, in this order.
+    pub undone: Vec<Name>,
+    /// What is waited for, of those that only a person can answer; empty: nothing is.
+    pub asks: Vec<Name>,
     /// A line per step, in the order of the file.
     pub steps: Vec<StepSummary>,
+}
+
+/// What an agent did in a run.
+#[derive(Clone, Debug)]
+pub struct AgentSummary {
+    /// Its name.
+    pub agent: Name,
+    /// Attempts that succeeded.
+    pub succeeded: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Attempt times added up, over its slots and the run's time, in `0.0..=1.0`.
+    pub utilisation: f64,
 }
 
 /// A final failure.

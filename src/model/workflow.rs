@@ -2,7 +2,7 @@
 
 use super::agent::{Agent, AgentKind, Builtin};
 use super::id::{Name, StepId};
-use super::policy::{Limits, Mode, Recovery, Success};
+use super::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
 use super::step::{EnvMap, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +14,10 @@ pub struct FileStamp {
     pub path: String,
     /// A hash of its bytes.
     pub hash: String,
+}
+
+const fn parallel_threshold() -> u32 {
+    super::defaults::PARALLEL_THRESHOLD
 }
 
 /// A workflow. Whoever holds one may rely on: every need names a step, there is no cycle, every capability asked for
@@ -38,6 +42,9 @@ pub struct Workflow {
     pub env: EnvMap,
     /// Order of work.
     pub mode: Mode,
+    /// The smallest level that hybrid order runs in parallel.
+    #[serde(default = "parallel_threshold")]
+    pub parallel_threshold: u32,
     /// Where the mode came from, for people: `the file`, `the option --mode`, `the default`.
     pub mode_source: String,
     /// Upper bounds.
@@ -46,6 +53,9 @@ pub struct Workflow {
     pub success: Success,
     /// What a failure does to the rest.
     pub recovery: Recovery,
+    /// What happens when too little succeeded.
+    #[serde(default)]
+    pub on_threshold_missed: OnThresholdMissed,
     /// Agents in the order of the file, then the built-in ones in use.
     pub agents: Vec<Agent>,
     /// Steps in the order of the file.
@@ -65,10 +75,12 @@ impl Workflow {
             data: Value::Object(serde_json::Map::new()),
             env: Vec::new(),
             mode: Mode::Parallel,
+            parallel_threshold: super::defaults::PARALLEL_THRESHOLD,
             mode_source: "the default".to_owned(),
             limits: Limits::default(),
             success: Success::All,
             recovery: Recovery::Continue,
+            on_threshold_missed: OnThresholdMissed::default(),
             agents,
             steps,
         }
@@ -79,6 +91,11 @@ impl Workflow {
         match self.mode {
             Mode::Parallel => format!("{}: whatever needs, agents and limits allow", self.mode_source),
             Mode::Sequential => format!("{}: one step at a time, in topological order", self.mode_source),
+            Mode::Hybrid => format!(
+                "{}: level by level, those of at least {} steps in parallel",
+                self.mode_source, self.parallel_threshold
+            ),
+            Mode::Auto => format!("{}: chosen by the graph, the load and the free agents", self.mode_source),
         }
     }
     /// Under what durations of a step are kept from run to run: what is asked for; processes by workflow and step.
@@ -104,12 +121,16 @@ impl Workflow {
     /// Adds the built-in agents that the steps ask for and no agent of the file offers. `cores` gives the slots of the
     /// process agent. Built-in agents answer at once or only wait, so the others have as many slots as they are asked.
     pub fn add_builtins(&mut self, cores: u32) {
-        let process = self.steps.iter().any(Step::is_process).then_some(Builtin::Process);
+        let compensations = self.steps.iter().filter_map(|step| step.compensate.as_deref());
+        let all: Vec<&Step> = self.steps.iter().chain(compensations).collect();
+        let asked: Vec<Name> = all.iter().map(|step| step.asks_for().into()).collect();
+        let fallbacks: Vec<super::step::Fallback> = all.iter().flat_map(|step| step.fallback.iter().cloned()).collect();
+        let process = all.iter().any(|step| step.is_process()).then_some(Builtin::Process);
         for builtin in process.into_iter().chain(Builtin::NAMED) {
             let capability = builtin.capability();
             let wanted = builtin == Builtin::Process
-                || self.steps.iter().any(|step| step.asks_for() == capability || step.asks_for() == builtin.agent_id())
-                || self.steps.iter().flat_map(|step| &step.fallback).any(|fallback| match fallback {
+                || asked.iter().any(|asks| &**asks == capability || &**asks == builtin.agent_id())
+                || fallbacks.iter().any(|fallback| match fallback {
                     super::step::Fallback::Capability(name) => &**name == capability,
                     super::step::Fallback::Agent(name) => &**name == builtin.agent_id(),
                     super::step::Fallback::Value(_) => false,
@@ -117,13 +138,8 @@ impl Workflow {
             let offered = self.agents.iter().any(|a| a.capabilities.iter().any(|c| &**c == capability));
             if wanted && !offered {
                 self.agents.push(Agent {
-                    id: builtin.agent_id().into(),
-                    kind: AgentKind::Builtin { builtin },
-                    capabilities: vec![capability.into()],
                     slots: if builtin == Builtin::Process { cores.max(1) } else { super::defaults::BUILTIN_SLOTS },
-                    weight: 1.0,
-                    backup: false,
-                    allow_faults: false,
+                    ..Agent::new(builtin.agent_id(), AgentKind::Builtin { builtin }, capability)
                 });
             }
         }

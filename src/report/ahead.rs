@@ -87,6 +87,8 @@ mod tests {
             attempt_started: active.then_some(Micros::ZERO),
             ended: None,
             failure: None,
+            pinned: None,
+            undo_failed: false,
         }
     }
 
@@ -108,6 +110,13 @@ mod tests {
             attempts: 0,
             faults: 0,
             eta: None,
+            mode: crate::model::policy::Mode::Parallel,
+            frozen: false,
+            question: None,
+            stuck: false,
+            checkpoints: Vec::new(),
+            rollback: None,
+            figures: crate::model::view::Figures::default(),
             seq: 9,
         }
     }
@@ -125,6 +134,9 @@ mod tests {
             busy: Vec::new(),
             succeeded: 0,
             failed: 0,
+            breaker: None,
+            parked: None,
+            utilisation: 0.0,
         }]
     }
 

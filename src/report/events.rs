@@ -5,9 +5,9 @@
 
 use super::result::usage_json;
 use crate::model::completion::{EndProof, Failure, Usage};
-use crate::model::event::{EndingWhy, Event, EventKind};
+use crate::model::event::{EndingWhy, Event, EventKind, TakeOver};
 use crate::model::id::{AgentId, Name, StepId};
-use crate::model::state::{EndCause, SkipReason, WaitReason};
+use crate::model::state::{BreakerState, EndCause, SkipReason, WaitReason};
 use crate::model::step::Fallback;
 use crate::model::time::Micros;
 use crate::model::view::{AgentView, RunView};
@@ -129,8 +129,31 @@ fn own_members(kind: &EventKind, names: &Names) -> Value {
         EventKind::FaultFired { fault, kind, .. } => json!({"fault": &**fault, "kind": &**kind}),
         EventKind::FaultCleared { fault } => json!({"fault": &**fault}),
         EventKind::CommandRefused { command, reason } => json!({"command": &**command, "reason": reason}),
-        EventKind::RunPausing { .. }
-        | EventKind::RunPaused
+        EventKind::RunPausing { park, .. } => json!({"park": park.then_some(true)}),
+        EventKind::RunPaused { frozen } => json!({"frozen": frozen.then_some(true)}),
+        EventKind::RunCompensating { steps, to } => {
+            json!({"steps": steps.iter().map(|step| names.step(*step)).collect::<Vec<_>>(), "checkpoint": to})
+        }
+        EventKind::RunRolledBack { to } => json!({"checkpoint": to}),
+        EventKind::RunEscalated { succeeded, counted } => json!({"succeeded": succeeded, "counted": counted}),
+        EventKind::CheckpointMade { checkpoint, .. } => json!({"checkpoint": checkpoint}),
+        EventKind::StepTakenOver { then, .. } => taken_over(then, names),
+        EventKind::StepCompensated { output, .. } => succeeded(output, None, None),
+        EventKind::CompensationFailed { failure, .. } => failed(failure, None, EndProof::Proved),
+        EventKind::AgentParked { until, said, .. } => {
+            let why = if said.is_some() { "the agent said so" } else { "its declared rate is used up" };
+            json!({"reason": why, "until_ms": names.since_start(*until)})
+        }
+        EventKind::BreakerChanged { to, reason, .. } => {
+            let until = match to {
+                BreakerState::Open { until, .. } => Some(names.since_start(*until)),
+                _ => None,
+            };
+            json!({"to": to.word(), "reason": reason, "until_ms": until})
+        }
+        EventKind::RetryRound
+        | EventKind::StepCompensating { .. }
+        | EventKind::AgentUnparked { .. }
         | EventKind::RunResumed
         | EventKind::RunInterrupted
         | EventKind::StepUnknown { .. }
@@ -157,6 +180,31 @@ fn waiting(why: &WaitReason, until: Option<Micros>, names: &Names) -> Value {
             let broken: Vec<&str> = broken.iter().map(|&agent| names.agent(agent)).collect();
             json!({"reason": "capability", "capability": &**capability, "broken": broken, "until_ms": until})
         }
+        WaitReason::RateLimit { capability, agents } | WaitReason::Breaker { capability, agents } => {
+            let agents: Vec<&str> = agents.iter().map(|&agent| names.agent(agent)).collect();
+            let reason = why.word().replace(' ', "_");
+            json!({"reason": reason, "capability": &**capability, "agents": agents, "until_ms": until})
+        }
+        WaitReason::Approval | WaitReason::Person => json!({"reason": why.word(), "until_ms": until}),
+        WaitReason::Lock { lock, holder } => {
+            json!({"reason": "lock", "lock": &**lock, "holders": [names.step(*holder)]})
+        }
+        WaitReason::Semaphore { semaphore, holders } => {
+            let holders: Vec<&str> = holders.iter().map(|step| names.step(*step)).collect();
+            json!({"reason": "semaphore", "semaphore": &**semaphore, "holders": holders})
+        }
+        WaitReason::Barrier { barrier, missing } => {
+            let missing: Vec<&str> = missing.iter().map(|step| names.step(*step)).collect();
+            json!({"reason": "barrier", "barrier": &**barrier, "missing": missing})
+        }
+    }
+}
+
+fn taken_over(then: &TakeOver, names: &Names) -> Value {
+    match then {
+        TakeOver::Skip => json!({"then": "skip"}),
+        TakeOver::Complete(_) => json!({"then": "complete"}),
+        TakeOver::Reassign(to) => json!({"then": "reassign", "to": to.map(|agent| names.agent(agent))}),
     }
 }
 
@@ -164,6 +212,7 @@ fn skipped(why: SkipReason, names: &Names) -> Value {
     match why {
         SkipReason::Upstream { need } => json!({"reason": "upstream", "need": names.step(need)}),
         SkipReason::NotNeeded { need } => json!({"reason": "not_needed", "need": names.step(need)}),
+        SkipReason::ByHand => json!({"reason": "by_hand"}),
     }
 }
 
@@ -223,12 +272,16 @@ const fn cause_word(cause: EndCause) -> &'static str {
         EndCause::Deadline => "deadline",
         EndCause::FailFast => "fail_fast",
         EndCause::Stop => "stop",
+        EndCause::Rollback => "rollback",
+        EndCause::Reject => "reject",
     }
 }
 
 const fn ending_word(why: EndingWhy) -> &'static str {
     match why {
         EndingWhy::Timeout => "timeout",
+        EndingWhy::Idle => "idle",
+        EndingWhy::TakenOver => "taken_over",
         EndingWhy::Cancel => "cancel",
         EndingWhy::Deadline => "deadline",
         EndingWhy::Fault => "fault",
@@ -250,7 +303,8 @@ mod tests {
 
     #[test]
     fn events_name_steps_and_agents_and_count_from_the_start_of_the_run() {
-        let started = EventKind::AttemptStarted { step: StepId(1), attempt: 2, agent: AgentId(1), fallback: None };
+        let started =
+            EventKind::AttemptStarted { step: StepId(1), attempt: 2, agent: AgentId(1), fallback: None, undo: false };
         assert_eq!(
             text(3_000_000, started),
             r#"{"seq":7,"at_ms":2000,"event":"attempt_started","step":"technical","attempt":2,"agent":"technical-1"}"#
@@ -282,7 +336,7 @@ mod tests {
         let why = SkipReason::Upstream { need: StepId(0) };
         let skipped = EventKind::StepSkipped { step: StepId(1), why };
         assert!(text(1_000_000, skipped).ends_with(r#""reason":"upstream","need":"market"}"#));
-        let failure = Failure { class: FailureClass::Crash, message: "gone".into(), injected: true };
+        let failure = Failure { injected: true, ..Failure::new(FailureClass::Crash, "gone") };
         let failed = EventKind::StepFailed { step: StepId(1), failure };
         assert!(
             text(1_000_000, failed).ends_with(r#""class":"crash","message":"gone","injected":true,"retryable":true}"#)

@@ -88,6 +88,8 @@ pub const fn step(state: StepState) -> Look {
         StepState::Skipped => Look::new('⊘', '-', "skipped", Role::Off),
         StepState::Cancelled => Look::new('⊗', '/', "cancelled", Role::Off),
         StepState::Unknown => Look::new('?', '?', "unknown", Role::Bad),
+        StepState::Compensating => Look::new('↶', '<', "compensating", Role::Ending),
+        StepState::Compensated => Look::new('↺', '&', "compensated", Role::Off),
     }
 }
 
@@ -106,6 +108,9 @@ pub const fn run(state: RunState) -> Look {
         RunState::Partial => Look::new('±', '^', "partial", Role::Waiting),
         RunState::Failed => Look::new('✗', 'x', "failed", Role::Bad),
         RunState::Cancelled => Look::new('⊗', '/', "cancelled", Role::Off),
+        RunState::Compensating => Look::new('↶', '<', "compensating", Role::Ending),
+        RunState::Compensated => Look::new('↺', '&', "compensated", Role::Off),
+        RunState::CompensationFailed => Look::new('✗', '!', "compensation failed", Role::Bad),
     }
 }
 

@@ -5,6 +5,7 @@
 use super::events::Names;
 use crate::model::completion::{EndProof, Failure};
 use crate::model::event::{EndingWhy, Event, EventKind};
+use crate::model::id::{AgentId, StepId};
 use crate::model::safe::Safe;
 use crate::model::state::{EndCause, RunStatus, SkipReason, WaitReason};
 use crate::model::step::Fallback;
@@ -59,13 +60,14 @@ fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
             format!("run {} of {} started, seed {seed}", Safe::line(&names.run), Safe::line(&names.workflow.id))
         }
         EventKind::StrategyChosen { mode, reason } => format!("order of work: {}, {}", mode.word(), Safe::line(reason)),
-        EventKind::RunPausing { park: false } => "pausing: running steps end first, nothing new starts".to_owned(),
-        EventKind::RunPausing { park: true } => {
+        EventKind::RunPausing { park: false, .. } => "pausing: running steps end first, nothing new starts".to_owned(),
+        EventKind::RunPausing { park: true, .. } => {
             "leaving: what runs is ended, and done again when the run goes on".to_owned()
         }
         EventKind::RunInterrupted => "upbeat had ended without leaving the run; nothing of it runs any more".to_owned(),
         EventKind::WorkflowChanged { .. } => "the run goes on with the changed workflow".to_owned(),
-        EventKind::RunPaused => "paused: nothing runs".to_owned(),
+        EventKind::RunPaused { frozen: true } => "frozen: what runs is halted where it stands".to_owned(),
+        EventKind::RunPaused { .. } => "paused: nothing runs".to_owned(),
         EventKind::RunResumed => "resumed".to_owned(),
         EventKind::RunStopping => "stopping: running steps end first, the rest is cancelled".to_owned(),
         EventKind::RunCancelling { cause } => format!("ending the run: {}", cause_words(*cause)),
@@ -113,6 +115,8 @@ pub const fn cause_words(cause: EndCause) -> &'static str {
         EndCause::Deadline => "its deadline passed",
         EndCause::FailFast => "a step failed and `recovery` is `fail_fast`",
         EndCause::Stop => "stopped by a command",
+        EndCause::Rollback => "what was done is rolled back",
+        EndCause::Reject => "a person said no",
     }
 }
 
@@ -197,7 +201,34 @@ fn waits(why: &WaitReason, until: Option<Micros>, names: &Names, now: Micros) ->
             let broken: Vec<String> = broken.iter().map(|&agent| names.agent(agent).to_owned()).collect();
             format!("waits for an agent that can do {}; broken: {}", Safe::line(capability), list(&broken))
         }
+        WaitReason::RateLimit { agents, .. } => {
+            let wait = rest.map_or_else(|| "a while".to_owned(), duration);
+            format!("waits {wait}: {} takes no more calls", agent_list(agents, names))
+        }
+        WaitReason::Breaker { agents, .. } => {
+            let wait = rest.map_or_else(String::new, |rest| format!(" {}", duration(rest)));
+            format!("waits{wait}: the breaker of {} is open", agent_list(agents, names))
+        }
+        WaitReason::Approval => "waits for a person's yes or no".to_owned(),
+        WaitReason::Person => "waits for a person: its retries are spent".to_owned(),
+        WaitReason::Lock { lock, holder } => {
+            format!("waits for the lock {}, held by {}", Safe::line(lock), Safe::line(names.step(*holder)))
+        }
+        WaitReason::Semaphore { semaphore, holders } => {
+            format!("waits for the semaphore {}, held by {}", Safe::line(semaphore), step_list(holders, names))
+        }
+        WaitReason::Barrier { barrier, missing } => {
+            format!("waits at the barrier {} for {}", Safe::line(barrier), step_list(missing, names))
+        }
     }
+}
+
+fn agent_list(agents: &[AgentId], names: &Names) -> String {
+    list(&agents.iter().map(|&agent| names.agent(agent).to_owned()).collect::<Vec<_>>())
+}
+
+fn step_list(steps: &[StepId], names: &Names) -> String {
+    list(&steps.iter().map(|&step| names.step(step).to_owned()).collect::<Vec<_>>())
 }
 
 /// A failure in words: class, mark, message.
@@ -209,6 +240,8 @@ pub(crate) fn failed(failure: &Failure) -> String {
 const fn ending(why: EndingWhy) -> &'static str {
     match why {
         EndingWhy::Timeout => "it took too long",
+        EndingWhy::Idle => "it was silent for too long",
+        EndingWhy::TakenOver => "a person decided otherwise",
         EndingWhy::Cancel => "it is cancelled",
         EndingWhy::Deadline => "the run's deadline passed",
         EndingWhy::Fault => "a fault struck its agent",
@@ -258,11 +291,10 @@ mod tests {
     #[test]
     fn every_line_names_its_step_and_says_one_thing() {
         let (step, agent) = (StepId(1), AgentId(1));
-        let started = |attempt| EventKind::AttemptStarted { step, attempt, agent, fallback: None };
+        let started = |attempt| EventKind::AttemptStarted { step, attempt, agent, fallback: None, undo: false };
         assert_eq!(said(started(1)), "technical started on technical-1");
         assert_eq!(said(started(2)), "technical started on technical-1, attempt 2");
-        let failure =
-            Failure { class: FailureClass::MalformedOutput, message: "no\nJSON\u{1b}[2J".into(), injected: true };
+        let failure = Failure { injected: true, ..Failure::new(FailureClass::MalformedOutput, "no\nJSON\u{1b}[2J") };
         let proof = EndProof::Unconfirmed { left: 2 };
         assert_eq!(
             said(EventKind::AttemptFailed { step, attempt: 1, agent, failure, usage: None, proof }),

@@ -33,7 +33,10 @@ pub const fn exit_code(summary: &RunSummary) -> u8 {
         (RunStatus::Succeeded, _) => 0,
         (RunStatus::Failed, _) => 1,
         (RunStatus::Partial, _) => 3,
+        (RunStatus::Rejected, _) => 4,
         (RunStatus::Deadline, _) => 5,
+        (RunStatus::Compensated, _) => 6,
+        (RunStatus::CompensationFailed, _) => 7,
         (RunStatus::Cancelled, Some(EndCause::Quit | EndCause::Stop)) => 130,
         (RunStatus::Cancelled, Some(EndCause::Terminate)) => 143,
         (RunStatus::Cancelled, Some(EndCause::HangUp)) => 129,
@@ -164,6 +167,17 @@ pub fn remediation(error: &StepError) -> String {
         FailureClass::Timeout => {
             format!("give the step a longer `timeout` or a faster agent, or look at why {agent} did not answer")
         }
+        FailureClass::IdleTimeout => {
+            format!("give the step a longer `idle_timeout`, or look at why {agent} fell silent")
+        }
+        FailureClass::RateLimited => format!(
+            "{agent} takes no more calls: run it again later, declare its `rate_limit`, or add another agent with the \
+             same capability"
+        ),
+        FailureClass::QualityRejected => {
+            "the answer was not good enough: look at what `expect` asks and at the step's output".to_owned()
+        }
+        FailureClass::Rejected => "a person said no: retry the step to be asked again".to_owned(),
         FailureClass::Crash => {
             format!("{agent} ended in disorder: read the step's log, run its command by hand, then retry the step")
         }

@@ -112,6 +112,10 @@ pub(crate) fn summary() -> RunSummary {
         steps_recovered: 0,
         faults: 0,
         mttr: None,
+        figures: crate::model::view::Figures::default(),
+        agents: Vec::new(),
+        undone: Vec::new(),
+        asks: Vec::new(),
         steps,
     }
 }

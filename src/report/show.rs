@@ -9,7 +9,7 @@ use super::ways::Ways;
 use super::when::{ago, utc};
 use crate::model::id::Name;
 use crate::model::safe::Safe;
-use crate::model::state::{StepState, WaitReason};
+use crate::model::state::StepState;
 use crate::model::time::Micros;
 use crate::model::view::{AgentView, RunSummary, RunView, StepView};
 use serde_json::{Value, json};
@@ -187,7 +187,7 @@ impl Shown<'_> {
             "step": id,
             "state": step.state.word(),
             "interrupted": self.lost(step),
-            "waits_for": step.wait.as_ref().map(|(why, _)| waits_for(why)),
+            "waits_for": step.wait.as_ref().map(|(why, _)| why.word()),
             "attempts": step.attempts,
             "agent": self.agent(step),
             "began_s": since(step.started),
@@ -197,12 +197,5 @@ impl Shown<'_> {
                 json!({"class": failure.class.word(), "message": failure.message, "injected": failure.injected})
             }),
         })
-    }
-}
-
-const fn waits_for(why: &WaitReason) -> &'static str {
-    match why {
-        WaitReason::Backoff { .. } => "backoff",
-        WaitReason::Capability { .. } => "capability",
     }
 }

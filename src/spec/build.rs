@@ -45,10 +45,12 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
         data: Value::Object(fields.get("data").map(Node::to_object).unwrap_or_default()),
         env: fields.get("env").map(env).unwrap_or_default(),
         mode,
+        parallel_threshold: crate::model::defaults::PARALLEL_THRESHOLD,
         mode_source: mode_source.to_owned(),
         limits,
         success: success(&fields),
         recovery: if text("recovery") == Some("fail_fast") { Recovery::FailFast } else { Recovery::Continue },
+        on_threshold_missed: crate::model::policy::OnThresholdMissed::Fail,
         agents: Vec::new(),
         steps: Vec::new(),
     };
@@ -67,6 +69,7 @@ fn limits(node: &Node) -> (Limits, Vec<Span>) {
             .iter()
             .filter_map(|entry| Some((entry.key.as_str().into(), count(&entry.value)?)))
             .collect(),
+        retry_budget: None,
     };
     let valid = capabilities.iter().filter(|entry| count(&entry.value).is_some());
     (limits, valid.map(|entry| entry.key_span).collect())

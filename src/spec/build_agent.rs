@@ -62,13 +62,12 @@ fn agent(entry: &Entry, faults: &mut Faults<'_>) -> DraftAgent {
         _ => None,
     };
     let agent = kind.map(|kind| Agent {
-        id: entry.key.as_str().into(),
-        kind,
         capabilities: capabilities.clone(),
         slots: fields.get("slots").and_then(count).unwrap_or(defaults::SLOTS),
         weight: number(&fields, "weight").unwrap_or(1.0),
         backup: flag(&fields, "backup"),
         allow_faults: flag(&fields, "allow_faults"),
+        ..Agent::new(entry.key.as_str(), kind, "")
     });
     DraftAgent { id: entry.key.as_str().into(), capabilities, span: entry.key_span, agent }
 }

@@ -65,11 +65,9 @@ pub(crate) fn step(
     let (output, output_spans) = outputs(&fields);
     let (fallback, fallback_spans) = fallbacks(&fields, faults);
     let step = Step {
-        id: id.map_or("", |(id, _)| id).into(),
         name: text("name").map(str::to_owned),
         description: text("description").map(str::to_owned),
         group: text("group").map(str::to_owned),
-        work,
         action: text("action").map(Into::into),
         with: fields.get("with").map(Node::to_object).unwrap_or_default(),
         cwd: text("cwd").map(str::to_owned),
@@ -96,6 +94,7 @@ pub(crate) fn step(
             _ if flag(&fields, "idempotent") => OnUnknown::Retry,
             _ => OnUnknown::Ask,
         },
+        ..Step::new(id.map_or("", |(id, _)| id), work)
     };
     DraftStep {
         named: id.is_some_and(|(id, _)| crate::spec::units::is_id(id)),

@@ -45,7 +45,7 @@ pub(crate) struct Question {
 }
 
 /// What a yes does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A command is sent.
     Command(Command),

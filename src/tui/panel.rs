@@ -324,7 +324,7 @@ impl Panel {
 
     /// Sends a command; its answer comes as news.
     fn command(&mut self, command: Command) {
-        match self.handle.send(command) {
+        match self.handle.send(command.clone()) {
             Ok(answer) => {
                 let news = self.news_in.clone();
                 tokio::spawn(async move {
@@ -407,9 +407,9 @@ impl Panel {
         if forced && self.forced_at.is_none() {
             self.forced_at = Some(self.clock.now());
             // The first one may not have been sent yet: "at once" is what a second one means.
-            parting.iter().for_each(|command| self.command(*command));
+            parting.iter().for_each(|command| self.command(command.clone()));
         }
-        parting.iter().for_each(|command| self.command(*command));
+        parting.iter().for_each(|command| self.command(command.clone()));
     }
 
     /// What follows from the state after everything was taken in.

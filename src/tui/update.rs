@@ -29,7 +29,7 @@ pub(crate) fn press(app: &mut App, view: &EngineView, keymap: &Keymap, key: Key)
         return Vec::new();
     }
     if let Some(Overlay::Ask(question)) = &app.overlay {
-        let answer = question.yes;
+        let answer = question.yes.clone();
         return match (key.code, action) {
             (KeyCode::Char('y' | 'Y') | KeyCode::Enter, _) => {
                 app.overlay = None;

@@ -35,20 +35,13 @@ fn run_step(line: &str) -> Step {
 
 /// An agent of the file with this command.
 fn agent(command: &[&str]) -> Agent {
-    Agent {
-        id: "tool".into(),
-        kind: AgentKind::Process(ProcessAgent {
-            command: command.iter().map(|word| (*word).to_owned()).collect(),
-            cwd: None,
-            env: Vec::new(),
-            grace: Micros::from_millis(100),
-        }),
-        capabilities: vec!["any".into()],
-        slots: 1,
-        weight: 1.0,
-        backup: false,
-        allow_faults: false,
-    }
+    let kind = AgentKind::Process(ProcessAgent {
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        cwd: None,
+        env: Vec::new(),
+        grace: Micros::from_millis(100),
+    });
+    Agent::new("tool", kind, "any")
 }
 
 /// A workflow of one step.

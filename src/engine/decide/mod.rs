@@ -18,7 +18,7 @@ pub(crate) type Decided = Vec<(RunId, EventKind)>;
 
 pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut Decided) -> Result<(), Rejection> {
     match input {
-        Input::Command(command) => decide_command(world, now, *command, decided),
+        Input::Command(command) => decide_command(world, now, command, decided),
         Input::Completion(completion) => {
             step::completed(world, now, completion, decided);
             Ok(())
@@ -27,6 +27,7 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
             decide_timer(world, *timer, decided);
             Ok(())
         }
+        Input::Health { .. } | Input::Load { .. } => Ok(()),
         Input::Reopened { run, ask } => {
             recover::reopened(world, *run, *ask, decided);
             Ok(())
@@ -39,13 +40,13 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
     }
 }
 
-fn decide_command(world: &World, now: Micros, command: Command, decided: &mut Decided) -> Result<(), Rejection> {
+fn decide_command(world: &World, now: Micros, command: &Command, decided: &mut Decided) -> Result<(), Rejection> {
     if let Some(run) = command.run()
         && world.runs.get(run.index()).is_none()
     {
         return Err(Rejection::new("there is no such run"));
     }
-    match command {
+    match *command {
         Command::Start { run } => run::start(world.run(run), decided),
         Command::Pause { run } => run::pause(world.run(run), decided),
         Command::Resume { run } => run::resume(world.run(run), decided),
@@ -58,6 +59,7 @@ fn decide_command(world: &World, now: Micros, command: Command, decided: &mut De
         Command::SetPriority { run, step, priority } => step::set_priority(world.run(run), step, priority, decided),
         Command::FailAgent { agent } => agent::fail(world, now, agent, decided),
         Command::HealAgent { agent } => agent::heal(world, agent, decided),
+        _ => Err(Rejection::new("this is not supported yet")),
     }
 }
 
@@ -67,6 +69,7 @@ fn decide_timer(world: &World, timer: Timer, decided: &mut Decided) {
         Timer::Backoff { run, step, attempt } => step::backed_off(world.run(run), step, attempt, decided),
         Timer::Deadline { run, epoch } => run::deadline(world.run(run), epoch, decided),
         Timer::Heal { agent, epoch } => agent::healed_by_itself(world, agent, epoch, decided),
+        Timer::Idle { .. } | Timer::Approval { .. } | Timer::Unpark { .. } | Timer::Breaker { .. } => {}
     }
 }
 

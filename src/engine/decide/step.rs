@@ -121,7 +121,7 @@ fn failure_of(world: &World, run: &Run, step: StepId, current: &Current, complet
         (Some(why), _) => {
             let agent = &world.registry.agent(current.agent).definition.id;
             let (class, message) = ending_failure(run, step, why, agent);
-            Failure { class, message, injected: why == EndingWhy::Fault }
+            Failure { injected: why == EndingWhy::Fault, ..Failure::new(class, message) }
         }
         (None, Outcome::Failed(failure)) => failure.clone(),
         (None, Outcome::Stopped | Outcome::Succeeded { .. }) => {
@@ -173,7 +173,7 @@ fn after_failure(
     }
     if let Some(agent) = fresh_agent(world, run, step, current) {
         let (attempt, fallback) = (current.attempt + 1, entry.fallback);
-        decided.push((run.id, EventKind::AttemptStarted { step, attempt, agent, fallback }));
+        decided.push((run.id, EventKind::AttemptStarted { step, attempt, agent, fallback, undo: false }));
         return;
     }
     let draw = rng::unit(rng::draw(run.seed, &[DRAW_BACKOFF, u64::from(step.0), u64::from(current.attempt)]));
@@ -188,7 +188,7 @@ fn fresh_agent(world: &World, run: &Run, step: StepId, current: &Current) -> Opt
     let entry = run.step(step);
     let turn = match run.workflow.mode {
         Mode::Parallel => true,
-        Mode::Sequential => run.shape.order.get(run.cursor) == Some(&step),
+        _ => run.shape.order.get(run.cursor) == Some(&step),
     };
     if !run.state.dispatches() || !turn || current.class != entry.class {
         return None;

@@ -30,7 +30,7 @@ impl Driver {
             };
             // Twice: the second one hurries.
             for _ in 0..2 {
-                let _ = self.decide(&Input::Command(end));
+                let _ = self.decide(&Input::Command(end.clone()));
             }
         }
         self.commit().await;

@@ -428,7 +428,7 @@ impl Driver {
         for event in events {
             tracing::debug!(seq = event.seq, event = event.kind.name(), "journalled");
             self.inbox.logs.tell(&event);
-            urgent |= matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunPaused);
+            urgent |= matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunPaused { .. });
             if !self.subscribers.is_empty() {
                 self.untold.push(event);
             }
@@ -467,6 +467,7 @@ impl Driver {
                 Some(Active::Process(stop)) => stop.stop(at_once),
                 None => {}
             },
+            Effect::Freeze { .. } => {}
             Effect::SetTimer { at, timer } => self.set_due(at, Due::Timer(timer)),
             Effect::Finished { run } => {
                 tracing::info!(run = run.0, "the run has ended");

@@ -279,7 +279,7 @@ impl Journal {
 /// The record that another run has under the same number.
 fn stranger(row: &RawRecord<'_>, rng: &mut Rng) -> Option<crate::runtime::store::disk::record::Record> {
     let mut encoder = Encoder::after(Head { seq: row.seq - 1, checksum: rng.next() });
-    let kind = crate::model::event::EventKind::RunPaused;
+    let kind = crate::model::event::EventKind::RunPaused { frozen: false };
     encoder.encode(&Event { seq: row.seq, at: row.at + Micros(1), run: RunId(0), kind }).ok().map(|(record, _)| record)
 }
 

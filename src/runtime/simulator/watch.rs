@@ -215,6 +215,7 @@ impl Watch {
                 let counts = matches!(run.state, RunState::Running | RunState::Pausing | RunState::Stopping);
                 epoch != run.epoch || !counts
             }
+            Timer::Idle { .. } | Timer::Approval { .. } | Timer::Unpark { .. } | Timer::Breaker { .. } => true,
             Timer::Heal { agent, epoch } => {
                 let seen = &self.agents[agent.index()];
                 let known = |run: &RunSeen| run.is_live() && run.agents.contains(&agent);
@@ -307,7 +308,7 @@ impl RunSeen {
         match &event.kind {
             EventKind::RunStarted { .. } => self.state = RunState::Running,
             EventKind::RunPausing { .. } => self.state = RunState::Pausing,
-            EventKind::RunPaused => self.state = RunState::Paused,
+            EventKind::RunPaused { .. } => self.state = RunState::Paused,
             EventKind::RunInterrupted if matches!(self.state, RunState::Running | RunState::Pausing) => {
                 self.state = RunState::Paused;
             }
@@ -334,7 +335,7 @@ impl RunSeen {
 
     fn attempt_event(&mut self, event: &Event) -> Result<(), Broken> {
         match &event.kind {
-            EventKind::AttemptStarted { step, attempt, agent, fallback } => {
+            EventKind::AttemptStarted { step, attempt, agent, fallback, .. } => {
                 self.start(*step, *attempt, *agent, *fallback)
             }
             EventKind::AttemptEnding { step, attempt, why } => {

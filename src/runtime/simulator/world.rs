@@ -225,7 +225,7 @@ impl World {
 
     /// Has the person ask for something.
     pub(super) fn command(&mut self, command: Command) -> Result<Result<(), Rejection>, Broken> {
-        let Decision { verdict, events } = self.input(&Input::Command(command))?;
+        let Decision { verdict, events } = self.input(&Input::Command(command.clone()))?;
         if verdict.is_err() && events.iter().any(|event| !matches!(event.kind, EventKind::CommandRefused { .. })) {
             return Err(format!("refused: {} was refused, but led to {}", command.word(), names(&events)));
         }
@@ -453,6 +453,7 @@ impl World {
                 self.start(&order);
             }
             Effect::Stop { run, step, attempt, at_once } => self.stop((run, step, attempt), at_once),
+            Effect::Freeze { .. } => {}
             Effect::SetTimer { at, timer } => {
                 self.at(at, Due::Timer(timer));
             }

@@ -65,6 +65,8 @@ pub(crate) fn idle_step(state: StepState) -> StepView {
         attempt_started: None,
         ended: None,
         failure: None,
+        pinned: None,
+        undo_failed: false,
     }
 }
 
@@ -81,6 +83,9 @@ fn agent(id: u32, name: &str) -> AgentView {
         busy: Vec::new(),
         succeeded: 0,
         failed: 0,
+        breaker: None,
+        parked: None,
+        utilisation: 0.0,
     }
 }
 
@@ -124,6 +129,13 @@ pub(crate) fn loaded() -> EngineView {
         attempts: 0,
         faults: 0,
         eta: None,
+        mode: Mode::Parallel,
+        frozen: false,
+        question: None,
+        stuck: false,
+        checkpoints: Vec::new(),
+        rollback: None,
+        figures: crate::model::view::Figures::default(),
         seq: 0,
     };
     let names = ["market-1", "technical-1", "technical-2", "sentiment-1", "strategy-1"];
@@ -318,6 +330,10 @@ pub(crate) fn summary(view: &EngineView) -> RunSummary {
         steps_recovered: u32::from(run.status == Some(RunStatus::Succeeded)) * 2,
         faults: 1,
         mttr: None,
+        figures: crate::model::view::Figures::default(),
+        agents: Vec::new(),
+        undone: Vec::new(),
+        asks: Vec::new(),
         steps: Vec::new(),
     }
 }
@@ -341,12 +357,18 @@ pub(crate) fn log() -> LogStore {
         });
     };
     event(s(0), EventKind::RunStarted { seed: 7 });
-    event(s(0), EventKind::AttemptStarted { step: StepId(0), attempt: 1, agent: AgentId(0), fallback: None });
+    event(
+        s(0),
+        EventKind::AttemptStarted { step: StepId(0), attempt: 1, agent: AgentId(0), fallback: None, undo: false },
+    );
     event(
         s(20),
         EventKind::StepSucceeded { step: StepId(0), output: Arc::new(json!({})), fallback: None, reused: None },
     );
-    event(s(20), EventKind::AttemptStarted { step: StepId(1), attempt: 1, agent: AgentId(1), fallback: None });
+    event(
+        s(20),
+        EventKind::AttemptStarted { step: StepId(1), attempt: 1, agent: AgentId(1), fallback: None, undo: false },
+    );
     event(
         s(40),
         EventKind::AgentBroken {

@@ -60,7 +60,7 @@ fn c_names_the_dependents_asks_and_cancels_only_on_yes() {
     assert!(keys(&mut stage, &["x", "p", "n"]).is_empty(), "nothing else is done while a question stands");
     assert_eq!(stage.app.overlay, None);
     let cancel = Command::CancelStep { run: RUN, step: StepId(1) };
-    assert_eq!(keys(&mut stage, &["c", "y"]), command(cancel));
+    assert_eq!(keys(&mut stage, &["c", "y"]), command(cancel.clone()));
     stage.view.runs[0].steps[1].state = StepState::Cancelling;
     assert_eq!(keys(&mut stage, &["c"]), command(cancel), "again: at once, nothing to ask");
 }

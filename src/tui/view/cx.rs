@@ -1,6 +1,6 @@
 //! What every view is drawn from: the engine's view, the panel's state, and the moment.
 
-use crate::model::id::StepId;
+use crate::model::id::{AgentId, StepId};
 use crate::model::state::{SkipReason, StepState, WaitReason};
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary, RunView, StepView};
@@ -61,6 +61,17 @@ impl Cx<'_> {
         end.saturating_sub(started).saturating_sub(run.paused_for)
     }
 
+    fn agent_names(&self, agents: &[AgentId]) -> String {
+        match agents {
+            [one] => self.app.texts.agent(*one).to_string(),
+            more => plural(more.len() as u64, "agent"),
+        }
+    }
+
+    fn until(&self, until: Option<Micros>) -> String {
+        until.map_or_else(String::new, |until| format!(", {}", self.left(until)))
+    }
+
     /// What a step waits for, or why it ended as it did: a few words.
     pub(crate) fn reason(&self, run: &RunView, id: StepId) -> String {
         let Some(step) = run.steps.get(id.index()) else { return String::new() };
@@ -79,6 +90,21 @@ impl Cx<'_> {
                         more => format!("all {} that offer {name} are broken", plural(more.len() as u64, "agent")),
                     }
                 }
+                Some((WaitReason::RateLimit { agents, .. }, until)) => {
+                    format!("{} takes no more calls{}", self.agent_names(agents), self.until(*until))
+                }
+                Some((WaitReason::Breaker { agents, .. }, until)) => {
+                    format!("breaker of {} open{}", self.agent_names(agents), self.until(*until))
+                }
+                Some((WaitReason::Approval, until)) => format!("a asks for your yes or no{}", self.until(*until)),
+                Some((WaitReason::Person, _)) => "retries are spent: a, R, S or m".to_owned(),
+                Some((WaitReason::Lock { lock, holder }, _)) => {
+                    format!("lock {} is held by {}", crate::model::safe::Safe::line(lock), texts.step(*holder))
+                }
+                Some((WaitReason::Semaphore { semaphore, holders }, _)) => {
+                    format!("{} is held by {}", crate::model::safe::Safe::line(semaphore), texts.list(holders, 3))
+                }
+                Some((WaitReason::Barrier { missing, .. }, _)) => format!("waits for {}", texts.list(missing, 3)),
                 None => String::new(),
             },
             StepState::Pending => self.needs(run, id),
@@ -86,6 +112,7 @@ impl Cx<'_> {
             StepState::Skipped => match step.skip {
                 Some(SkipReason::Upstream { need }) => format!("{} did not succeed", texts.step(need)),
                 Some(SkipReason::NotNeeded { need }) => format!("{} ended well", texts.step(need)),
+                Some(SkipReason::ByHand) => "skipped by hand".to_owned(),
                 None => String::new(),
             },
             StepState::Failed => step.failure.as_ref().map_or_else(String::new, |failure| {

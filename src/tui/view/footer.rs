@@ -98,7 +98,7 @@ fn actions(cx: &Cx<'_>) -> Vec<(Action, Option<&'static str>)> {
                 list.extend([(Action::Why, None), (Action::Heal, None), (Action::CancelStep, None)]);
             }
             StepState::Cancelling => list.push((Action::CancelStep, Some("at once"))),
-            StepState::Succeeded => {}
+            StepState::Succeeded | StepState::Compensating | StepState::Compensated => {}
         }
     }
     match cx.app.focus {

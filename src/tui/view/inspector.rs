@@ -145,6 +145,7 @@ fn about(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, lines: &mut Vec<
         Work::Command { argv } => format!("command: {}", safe(&argv.join(" "))),
         Work::Capability { capability } => format!("capability {}", safe(capability)),
         Work::Agent { agent } => format!("agent {}", safe(agent)),
+        Work::Approval { prompt, .. } => format!("a person: {}", safe(prompt)),
     };
     let action = step.action.as_ref().map_or_else(String::new, |action| format!(", action {}", safe(action)));
     lines.push(labelled(pen, "asks for", asks + &action));

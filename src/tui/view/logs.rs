@@ -128,7 +128,7 @@ fn event_style(pen: &Pen<'_>, kind: &EventKind) -> Style {
         | EventKind::FallbackTaken { .. }
         | EventKind::CommandRefused { .. }
         | EventKind::RunPausing { .. }
-        | EventKind::RunPaused => Role::Waiting,
+        | EventKind::RunPaused { .. } => Role::Waiting,
         _ => return pen.part(Part::Dim),
     };
     pen.theme.role(role).remove_modifier(Modifier::BOLD)

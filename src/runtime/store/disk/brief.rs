@@ -85,7 +85,7 @@ impl Brief {
                 self.started_at = Some(at);
             }
             EventKind::RunPausing { .. } => self.state = RunState::Pausing,
-            EventKind::RunPaused => self.state = RunState::Paused,
+            EventKind::RunPaused { .. } => self.state = RunState::Paused,
             EventKind::RunInterrupted if matches!(self.state, RunState::Running | RunState::Pausing) => {
                 self.state = RunState::Paused;
             }

@@ -68,7 +68,9 @@ mod tests {
             assert_eq!(paged, all, "{most} events a page");
         }
         assert_eq!(store.header("a1").unwrap(), header("a1"));
-        journal.append(all.len() as u64, &events([EventKind::RunPaused], all.len() as u64 + 1)).unwrap();
+        journal
+            .append(all.len() as u64, &events([EventKind::RunPaused { frozen: false }], all.len() as u64 + 1))
+            .unwrap();
         journal.close().unwrap();
         let db = rusqlite::Connection::open(folder.path().join("store/runs/a1/journal.db")).unwrap();
         let guards: Vec<String> = {

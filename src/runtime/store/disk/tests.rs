@@ -43,7 +43,7 @@ pub(super) fn every_kind() -> Vec<EventKind> {
         EventKind::RunStarted { seed: u64::MAX },
         EventKind::StrategyChosen { mode: Mode::Parallel, reason: "because".into() },
         EventKind::RunPausing { park: true },
-        EventKind::RunPaused,
+        EventKind::RunPaused { frozen: false },
         EventKind::RunResumed,
         EventKind::RunStopping,
         EventKind::RunCancelling { cause: EndCause::Quit },
@@ -52,7 +52,7 @@ pub(super) fn every_kind() -> Vec<EventKind> {
         EventKind::StepReady { step, input: Some(Arc::new(json!({"a": [1, null]}))), missing: vec!["b".into()] },
         EventKind::StepReady { step, input: Some(large.clone()), missing: Vec::new() },
         EventKind::StepReady { step, input: None, missing: Vec::new() },
-        EventKind::AttemptStarted { step, attempt: 1, agent, fallback: Some(2) },
+        EventKind::AttemptStarted { step, attempt: 1, agent, fallback: Some(2), undo: false },
         EventKind::AttemptEnding { step, attempt: 1, why: EndingWhy::Fault },
         EventKind::AttemptSucceeded { step, attempt: 1, agent, usage },
         EventKind::AttemptFailed {
@@ -124,7 +124,7 @@ fn kind(error: Result<impl std::fmt::Debug, StoreError>) -> StoreErrorKind {
 
 /// A run of steps that succeed, two events each.
 pub(super) fn steps(count: u32) -> Vec<EventKind> {
-    let started = |step| EventKind::AttemptStarted { step, attempt: 1, agent: AgentId(0), fallback: None };
+    let started = |step| EventKind::AttemptStarted { step, attempt: 1, agent: AgentId(0), fallback: None, undo: false };
     let ended = |step: StepId| {
         let output = Arc::new(json!({"n": step.0, "text": "y".repeat(60)}));
         EventKind::StepSucceeded { step, output, fallback: None, reused: None }
