@@ -2,12 +2,13 @@
 
 use super::route;
 use super::run::{NeedState, Run};
+use super::waits::{Wait, standing};
 use super::world::World;
 use crate::model::event::EndingWhy;
 use crate::model::id::{AgentId, StepId};
 use crate::model::policy::Mode;
 use crate::model::state::{RunState, SkipReason, StepState, WaitReason};
-use crate::model::step::NeedOn;
+use crate::model::step::{Decision, NeedOn, Work};
 use crate::model::time::Micros;
 
 /// The most names in one sentence; the rest is counted.
@@ -15,10 +16,11 @@ const NAMES_MAX: usize = 6;
 
 pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Vec<String> {
     let entry = run.step(step);
-    match entry.state {
+    let (state, wait) = standing(world, run, step);
+    match state {
         StepState::Pending => pending(run, step),
         StepState::Ready => ready(world, run, step),
-        StepState::Waiting => waiting(world, run, step, now),
+        StepState::Waiting => wait.map_or_else(Vec::new, |wait| waiting(world, run, step, &wait, now)),
         StepState::Running | StepState::Cancelling => running(world, run, step),
         StepState::Succeeded => vec![match entry.fallback {
             Some(at) => format!("it is done, by fallback {}", at + 1),
@@ -27,7 +29,7 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
         StepState::Failed => {
             let why = entry.failure.as_ref().map_or(String::new(), |f| format!(" ({}): {}", f.class.word(), f.message));
             let attempts = count(entry.attempts as usize, "attempt");
-            vec![format!("it failed after {attempts}{why}"), "press R to retry it".to_owned()]
+            vec![format!("it failed after {attempts}{why}"), "press R to retry it, S to go on without it".to_owned()]
         }
         StepState::Skipped => vec![skipped(run, step)],
         StepState::Cancelled => vec![match (entry.cancelled_by, run.cause) {
@@ -39,7 +41,7 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
             format!("upbeat ended while attempt {} ran; what it did is not known", entry.attempts),
             "press R to do it again, with the same idempotency key, or c to cancel it".to_owned(),
         ],
-        StepState::Compensating => vec!["what it did is being undone".to_owned()],
+        StepState::Compensating => compensating(world, run, step, wait.as_ref(), now),
         StepState::Compensated => vec!["what it did was undone".to_owned()],
     }
 }
@@ -56,8 +58,11 @@ fn list(names: &[&str]) -> String {
 fn run_reason(run: &Run) -> Option<String> {
     match run.state {
         RunState::Pending => Some("the run has not been started; press s".to_owned()),
+        RunState::Paused if run.frozen => Some("the run is frozen; press r to resume".to_owned()),
         RunState::Pausing | RunState::Paused => Some(format!("the run is {}; press r to resume", run.state.word())),
-        RunState::Stopping | RunState::Cancelling => Some(format!("the run is {}", run.state.word())),
+        RunState::Stopping | RunState::Cancelling | RunState::Compensating => {
+            Some(format!("the run is {}", run.state.word()))
+        }
         _ => None,
     }
 }
@@ -95,29 +100,28 @@ fn ready(world: &World, run: &Run, step: StepId) -> Vec<String> {
     let mut all: Vec<String> = run_reason(run).into_iter().collect();
     let entry = run.step(step);
     let class = &run.classes[entry.class];
-    if run.workflow.mode == Mode::Sequential {
-        let at_work = run.step_ids().find(|id| run.step(*id).current.is_some());
-        if let Some(other) = at_work {
-            all.push(format!("one step at a time, and {} is under way", run.spec(other).id));
-        } else if let Some(turn) = run.shape.order.get(run.cursor).filter(|turn| **turn != step) {
-            all.push(format!("one step at a time, and {} comes first", run.spec(*turn).id));
-        }
-    }
+    all.extend(out_of_turn(run, step));
     if run.workflow.limits.max_parallel.is_some_and(|max| run.active >= max) {
         all.push(format!("the run's limit of {} is reached", count(run.active as usize, "attempt")));
     }
-    if class.limit.is_some_and(|max| class.active >= max) {
-        all.push(format!("the limit of {} for {} is reached", count(class.active as usize, "attempt"), class.asks_for));
+    let counted = run.active_of_limit(class);
+    if class.limit.is_some_and(|max| counted >= max) {
+        all.push(format!("the limit of {} for {} is reached", count(counted as usize, "attempt"), class.limited_as));
     }
-    let able: Vec<AgentId> = route::unbroken(&world.registry, class).collect();
-    if !able.iter().any(|id| world.registry.agent(*id).is_free()) {
+    let able: Vec<AgentId> = route::open(&world.registry, class).collect();
+    if !able.iter().any(|id| world.registry.agent(*id).has_room(class.demand)) {
         let slots: u32 = able.iter().map(|id| world.registry.agent(*id).definition.slots).sum();
         let held = holders(world, run, &able);
         let names: Vec<&str> = held.iter().map(String::as_str).collect();
-        all.push(format!("{}: {} of {slots} slots held by {}", class.asks_for, held.len(), list(&names)));
-        let ahead = run.queue.ahead_of(run.place(step));
+        if held.len() < slots as usize {
+            let what = "what is left of the agents' resources is too little";
+            all.push(format!("{}: {what}; the rest is taken by {}", class.asks_for, list(&names)));
+        } else {
+            all.push(format!("{}: {} of {slots} slots held by {}", class.asks_for, held.len(), list(&names)));
+        }
+        let ahead = run.queue.ahead_of(entry.class, run.place(step));
         if ahead > 0 {
-            all.push(format!("{} stand before it in the queue", count(ahead, "step")));
+            all.push(format!("{} before it in the queue; waiting lifts it", stand(ahead)));
         }
     }
     if all.is_empty() {
@@ -126,38 +130,125 @@ fn ready(world: &World, run: &Run, step: StepId) -> Vec<String> {
     all
 }
 
-fn waiting(world: &World, run: &Run, step: StepId, now: Micros) -> Vec<String> {
-    let entry = run.step(step);
-    let Some((why, until)) = &entry.wait else { return Vec::new() };
-    let left = until.map(|until| (until - now).as_secs_f64());
+fn stand(steps: usize) -> String {
+    if steps == 1 { "1 step stands".to_owned() } else { format!("{steps} steps stand") }
+}
+
+/// The order of work holds it back.
+fn out_of_turn(run: &Run, step: StepId) -> Option<String> {
+    if run.has_turn(step) {
+        return None;
+    }
+    let at_work = run.step_ids().find(|id| *id != step && run.step(*id).current.is_some());
+    let (words, first) = match run.mode {
+        Mode::Hybrid => ("level by level", run.by_level.get(run.level_cursor)),
+        _ => ("one step at a time", run.shape.order.get(run.cursor)),
+    };
+    match (at_work, first) {
+        (Some(other), _) => Some(format!("{words}, and {} is under way", run.spec(other).id)),
+        (None, Some(first)) => Some(format!("{words}, and {} comes first", run.spec(*first).id)),
+        (None, None) => None,
+    }
+}
+
+fn seconds(until: Option<Micros>, now: Micros) -> Option<String> {
+    until.map(|until| format!("{:.1} s", until.saturating_sub(now).as_secs_f64()))
+}
+
+fn names_of(world: &World, agents: &[AgentId]) -> String {
+    let names: Vec<&str> = agents.iter().map(|id| &*world.registry.agent(*id).definition.id).collect();
+    list(&names)
+}
+
+fn steps_of(run: &Run, steps: &[StepId]) -> String {
+    let names: Vec<&str> = steps.iter().map(|id| &*run.spec(*id).id).collect();
+    list(&names)
+}
+
+fn waiting(world: &World, run: &Run, step: StepId, (why, until): &Wait, now: Micros) -> Vec<String> {
     let mut all: Vec<String> = run_reason(run).into_iter().collect();
+    all.insert(0, because(world, run, step, why, *until, now));
     match why {
-        WaitReason::Backoff { retry, limit } => {
-            let left = left.map_or(String::new(), |left| format!(", {left:.1} s left"));
-            all.insert(0, format!("backoff before retry {retry} of {limit}{left}; R retries now"));
-            if let Some(failure) = &entry.failure {
+        WaitReason::Backoff { .. } | WaitReason::Person => {
+            if let Some(failure) = &run.step(step).failure {
                 all.push(format!("the last attempt failed ({}): {}", failure.class.word(), failure.message));
             }
         }
-        WaitReason::RateLimit { .. }
-        | WaitReason::Breaker { .. }
-        | WaitReason::Approval
-        | WaitReason::Person
-        | WaitReason::Lock { .. }
-        | WaitReason::Semaphore { .. }
-        | WaitReason::Barrier { .. } => {}
-        WaitReason::Capability { capability, .. } => {
-            all.insert(0, format!("nobody unbroken can do {capability}"));
-            for id in &run.classes[entry.class].candidates {
-                let agent = world.registry.agent(*id);
-                let Some(broken) = &agent.broken else { continue };
-                let heals = broken.until.map_or("press u on it to heal it".to_owned(), |until| {
-                    format!("heals in {:.0} s, or press u on it", (until - now).as_secs_f64())
-                });
-                all.push(format!("agent {} is broken: {}; {heals}", agent.definition.id, broken.reason));
+        WaitReason::Capability { broken, .. } => all.extend(broken.iter().filter_map(|id| is_broken(world, *id, now))),
+        WaitReason::RateLimit { .. } | WaitReason::Breaker { .. } => {
+            let class = &run.classes[run.step(step).class];
+            all.extend(class.candidates.iter().filter_map(|id| is_broken(world, *id, now)));
+        }
+        _ => {}
+    }
+    all
+}
+
+fn is_broken(world: &World, id: AgentId, now: Micros) -> Option<String> {
+    let agent = world.registry.agent(id);
+    let broken = agent.broken.as_ref()?;
+    let heals = broken.until.map_or("press u on it to heal it".to_owned(), |until| {
+        format!("heals in {:.0} s, or press u on it", until.saturating_sub(now).as_secs_f64())
+    });
+    Some(format!("agent {} is broken: {}; {heals}", agent.definition.id, broken.reason))
+}
+
+/// The reason itself, with the time that is left and the key that helps.
+fn because(world: &World, run: &Run, step: StepId, why: &WaitReason, until: Option<Micros>, now: Micros) -> String {
+    let left = seconds(until, now);
+    let in_time = left.as_ref().map_or(String::new(), |left| format!(", {left} left"));
+    match why {
+        WaitReason::Backoff { retry, limit } => {
+            format!("backoff before retry {retry} of {limit}{in_time}; R retries now")
+        }
+        WaitReason::Capability { capability, .. } => format!("nobody unbroken can do {capability}"),
+        WaitReason::RateLimit { capability, agents } => {
+            let names = names_of(world, agents);
+            let again = left.map_or(String::new(), |left| format!("; the next call is in {left}"));
+            format!("{capability}: {names} takes no more calls{again}")
+        }
+        WaitReason::Breaker { capability, agents } => {
+            let names = names_of(world, agents);
+            let probe = agents.iter().find_map(|id| world.registry.agent(*id).breaker.probe);
+            match (probe, left) {
+                (_, Some(left)) => format!("{capability}: the breaker of {names} is open; the next probe is in {left}"),
+                (Some((probing, at, _)), None) => {
+                    let prober = &world.run(probing).spec(at).id;
+                    format!("{capability}: {prober} probes whether {names} works again")
+                }
+                (None, None) => format!("{capability}: the breaker of {names} is held open; press b on it"),
             }
         }
+        WaitReason::Approval => {
+            let Work::Approval { prompt, default, .. } = &run.spec(step).work else { return String::new() };
+            let then = match (default, left) {
+                (Some(default), Some(left)) => {
+                    let word = if *default == Decision::Approve { "approved" } else { "rejected" };
+                    format!("; {word} by itself in {left}")
+                }
+                _ => String::new(),
+            };
+            format!("a person is asked: {prompt}{then}; press a")
+        }
+        WaitReason::Person => "its retries are spent, and a person decides: a answers, R retries, S skips".to_owned(),
+        WaitReason::Lock { lock, holder } => format!("the lock {lock} is held by {}", run.spec(*holder).id),
+        WaitReason::Semaphore { semaphore, holders } => {
+            format!("the semaphore {semaphore} is held by {}", steps_of(run, holders))
+        }
+        WaitReason::Barrier { barrier, missing } => {
+            format!("it waits at the barrier {barrier} for {}", steps_of(run, missing))
+        }
     }
+}
+
+fn compensating(world: &World, run: &Run, step: StepId, wait: Option<&Wait>, now: Micros) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some((why, until)) = wait {
+        all.push(because(world, run, step, why, *until, now));
+    }
+    all.push("what it did is being undone".to_owned());
+    all.extend(running(world, run, step));
+    all.extend(run_reason(run).filter(|_| matches!(run.state, RunState::Pausing | RunState::Paused)));
     all
 }
 
@@ -165,6 +256,9 @@ fn running(world: &World, run: &Run, step: StepId) -> Vec<String> {
     let Some(current) = &run.step(step).current else { return Vec::new() };
     let agent = &world.registry.agent(current.agent).definition.id;
     let sentence = match current.ending {
+        None if current.halted.is_some() => {
+            format!("attempt {} is frozen on {agent}; r lets it go on", current.attempt)
+        }
         None => format!("it is running: attempt {} on {agent}", current.attempt),
         Some(EndingWhy::Timeout) => format!("attempt {} took too long and is being ended on {agent}", current.attempt),
         Some(EndingWhy::Idle) => {

@@ -13,10 +13,13 @@
 //! inputs give the same events, and the same events the same state.
 #![deny(clippy::iter_over_hash_type)]
 
+mod breaker;
 mod compare;
 mod decide;
 mod evolve;
 pub mod explain;
+mod figures;
+mod gates;
 pub mod graph;
 mod input;
 mod oracle;
@@ -31,6 +34,9 @@ mod run;
 mod settle;
 mod snapshot;
 mod summary;
+mod verdict;
+pub(crate) mod waits;
+mod window;
 mod world;
 
 #[cfg(test)]
@@ -229,7 +235,7 @@ impl Engine {
             for (run, kind) in decided.drain(..) {
                 self.record(now, run, kind, outbox);
             }
-            settle::settle(&mut self.world, &mut decided);
+            settle::settle(&mut self.world, now, &mut decided);
             if decided.is_empty() {
                 break;
             }

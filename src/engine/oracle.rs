@@ -1,11 +1,15 @@
 //! The slow, obvious recomputation of what the engine keeps count of. Used in debug builds and tests.
 
+use super::decide::undo;
 use super::route;
 use super::run::{NeedState, Run};
+use super::settle;
 use super::world::World;
-use crate::model::id::AgentId;
+use crate::model::id::{AgentId, StepId};
 use crate::model::state::{RunState, StepState, WaitReason};
+use crate::model::time::Micros;
 use crate::model::view::Counts;
+use std::collections::BTreeSet;
 
 macro_rules! agree {
     ($what:expr, $kept:expr, $recomputed:expr) => {
@@ -45,12 +49,12 @@ fn check_counts(run: &Run) -> Result<(), String> {
         let queued: Vec<_> = run.queue.class(at).collect();
         let mut ready: Vec<_> = run
             .step_ids()
-            .filter(|&id| run.step(id).state == StepState::Ready && run.step(id).class == at)
+            .filter(|&id| run.is_queued(id) && run.step(id).class == at)
             .map(|id| run.place(id))
             .collect();
         ready.sort_unstable();
         agree!(format!("queue of {}", class.asks_for), queued, ready.iter().map(|p| p.step).collect::<Vec<_>>());
-        if class.limit.is_some_and(|limit| class.active > limit) {
+        if class.limit.is_some_and(|limit| run.active_of_limit(class) > limit) {
             return Err(format!("{} exceeds its limit", class.asks_for));
         }
     }
@@ -63,8 +67,14 @@ fn check_counts(run: &Run) -> Result<(), String> {
 fn check_steps(run: &Run) -> Result<(), String> {
     for id in run.step_ids() {
         let (step, spec) = (run.step(id), run.spec(id));
-        agree!(format!("{}: attempt under way", spec.id), step.current.is_some(), step.state.active());
-        agree!(format!("{}: reason to wait", spec.id), step.wait.is_some(), step.state == StepState::Waiting);
+        if step.state == StepState::Compensating {
+            if step.wait.is_some() && step.current.is_some() {
+                return Err(format!("{} waits to be undone and is being undone", spec.id));
+            }
+        } else {
+            agree!(format!("{}: attempt under way", spec.id), step.current.is_some(), step.state.active());
+            agree!(format!("{}: reason to wait", spec.id), step.wait.is_some(), step.state == StepState::Waiting);
+        }
         if step.state == StepState::Pending && run.started.is_some() {
             let unmet = spec.needs.iter().filter(|n| run.need_state(n.step, n.on) != NeedState::Met).count();
             agree!(format!("{}: unmet needs", spec.id), step.unmet as usize, unmet);
@@ -74,9 +84,20 @@ fn check_steps(run: &Run) -> Result<(), String> {
             }
         }
     }
-    let order = &run.shape.order;
-    let first_open = order.iter().position(|id| !run.step(*id).state.ended()).unwrap_or(order.len());
-    agree!("first open step", run.cursor, first_open);
+    for (what, order, cursor) in
+        [("first open step", &run.shape.order, run.cursor), ("the same by levels", &*run.by_level, run.level_cursor)]
+    {
+        let first_open = order.iter().position(|id| !run.step(*id).state.ended()).unwrap_or(order.len());
+        agree!(what, cursor, first_open);
+    }
+    for gate in &run.gates.gates {
+        let at_work = |id: &&StepId| run.step(**id).current.as_ref().is_some_and(|current| !current.undo);
+        let holders: BTreeSet<StepId> = gate.members.iter().filter(at_work).copied().collect();
+        agree!(format!("holders of {}", gate.name), gate.holders, holders);
+        if holders.len() > gate.permits as usize {
+            return Err(format!("{} is held more often than it may be", gate.name));
+        }
+    }
     Ok(())
 }
 
@@ -85,32 +106,72 @@ fn check_rest(world: &World, run: &Run) -> Result<(), String> {
     if run.started.is_none() || run.state.ended() {
         return Ok(());
     }
-    if run.all_ended() {
+    let stands = run.state == RunState::Paused || run.question.is_some();
+    if run.all_ended() && run.undo.is_empty() && run.active == 0 && !stands {
         return Err("every step has ended but the run has not".to_owned());
     }
-    if run.active == 0 && matches!(run.state, RunState::Pausing | RunState::Stopping | RunState::Cancelling) {
+    let passing = matches!(run.state, RunState::Pausing | RunState::Stopping | RunState::Cancelling);
+    if run.active == 0 && run.undo.is_empty() && passing {
         return Err(format!("nothing runs, but the run is still {}", run.state.word()));
     }
-    for step in &run.steps {
-        let class = &run.classes[step.class];
-        let able = route::unbroken(&world.registry, class).next().is_some();
-        if matches!(step.wait, Some((WaitReason::Capability { .. }, _))) && able {
-            return Err(format!("a step waits for {} although an agent is there", class.asks_for));
-        }
-        if step.state == StepState::Ready && !able {
-            return Err(format!("a step is ready although nobody can do {}", class.asks_for));
-        }
+    if run.state == RunState::Paused && run.active > 0 && !run.frozen {
+        return Err("the run is paused, and something runs".to_owned());
     }
-    if run.state == RunState::Running && run.active == 0 && run.counts.of(StepState::Ready) > 0 {
-        let head = run.queue.heads().any(|(class, place)| {
-            let turn = run.workflow.mode == crate::model::policy::Mode::Parallel
-                || run.shape.order.get(run.cursor) == Some(&place.step);
-            turn && route::pick(&world.registry, run, place.step, class, false).is_some()
-                && route::has_room(run, &run.classes[class])
-        });
-        if head {
-            return Err("a ready step, a free agent, and nothing started".to_owned());
+    run.step_ids().try_for_each(|id| check_wait(world, run, id))?;
+    if run.state == RunState::Running && settle::choice(world, run, Micros::ZERO).is_some() {
+        return Err("a ready step, a free agent, and nothing started".to_owned());
+    }
+    check_undo(world, run)
+}
+
+/// What a step waits for is what holds it up, no more and no less.
+fn check_wait(world: &World, run: &Run, id: StepId) -> Result<(), String> {
+    let (step, name) = (run.step(id), &run.spec(id).id);
+    let nobody = || route::obstacle(&world.registry, &run.classes[step.class]);
+    match (step.state, &step.wait) {
+        (StepState::Ready, _) => {
+            if let Some((why, _)) = nobody() {
+                return Err(format!("{name} is ready although it waits for {}", why.word()));
+            }
+            if let Some(why) = run.held_up(id).filter(|_| run.state == RunState::Running && run.has_turn(id)) {
+                // Whoever is at the door of a gate may find it taken; the next look sends it back.
+                let late = matches!(why, WaitReason::Lock { .. } | WaitReason::Semaphore { .. });
+                return if late { Ok(()) } else { Err(format!("{name} is ready although {} holds it up", why.word())) };
+            }
+            Ok(())
         }
+        (StepState::Waiting, Some((WaitReason::Barrier { .. }, _))) if run.missing_at_barrier(id).is_empty() => {
+            Err(format!("{name} waits at a barrier where nobody is missing"))
+        }
+        (StepState::Waiting, Some((why @ (WaitReason::Lock { .. } | WaitReason::Semaphore { .. }), _))) => {
+            let gates = run.gates.of_step(id).iter();
+            let free = gates.filter(|at| run.gates.gates[**at].is_waited_for_in(why)).any(|at| {
+                let gate = &run.gates.gates[*at];
+                gate.holders.len() + run.at_the_door(*at) < gate.permits as usize
+            });
+            if free { Err(format!("{name} waits for what nobody holds")) } else { Ok(()) }
+        }
+        (StepState::Waiting, Some((WaitReason::Backoff { .. }, None))) => Err(format!("{name} backs off for ever")),
+        _ => Ok(()),
+    }
+}
+
+/// One compensation at a time, and one as long as there is something to be undone.
+fn check_undo(world: &World, run: &Run) -> Result<(), String> {
+    let undoing: Vec<StepId> = run.step_ids().filter(|id| run.step(*id).state == StepState::Compensating).collect();
+    if undoing.len() > 1 {
+        return Err("two steps are being undone at once".to_owned());
+    }
+    let Some(&first) = run.undo.front() else {
+        return if undoing.is_empty() { Ok(()) } else { Err("a step is being undone that is not to be".to_owned()) };
+    };
+    let step = run.step(first);
+    let free = |class: usize| {
+        route::has_room(run, &run.classes[class]) && route::pick(&world.registry, run, first, class, false).is_some()
+    };
+    let idle = step.current.is_none() && step.wait.is_none() && undo::goes_on(run);
+    if idle && run.undo_home[first.index()].is_some_and(free) {
+        return Err("a step is to be undone, an agent is free, and nothing started".to_owned());
     }
     Ok(())
 }

@@ -1,13 +1,19 @@
 //! State to views: what screens see.
 
+use super::decide::undo;
 use super::explain;
+use super::figures::figures;
 use super::registry::AgentEntry;
-use super::run::{Run, StepRun};
+use super::run::Run;
+use super::waits::standing;
 use super::world::World;
 use crate::model::id::{AgentId, RunId, StepId};
-use crate::model::state::{RunState, StepState};
+use crate::model::state::{BreakerState, RunState, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{AgentView, EngineView, RunView, StepDetail, StepView, StoreView};
+use crate::model::view::{AgentView, CheckpointView, Counts, EngineView, RunView, StepDetail, StepView, StoreView};
+
+/// Up to this size a view says what a rollback would do: finding its order looks at the whole graph.
+const PREVIEW_STEPS_MAX: usize = 2_000;
 
 pub(crate) fn view(world: &World, now: Micros, look_at: Option<(RunId, StepId)>) -> EngineView {
     let looked_at = look_at
@@ -17,14 +23,18 @@ pub(crate) fn view(world: &World, now: Micros, look_at: Option<(RunId, StepId)>)
         now,
         clock_rate: 1.0,
         revision: world.runs.iter().map(|run| run.seq).sum(),
-        runs: world.runs.iter().map(|run| run_view(run, now)).collect(),
-        agents: agents.map(|(at, entry)| agent_view(AgentId::from_index(at), entry)).collect(),
+        runs: world.runs.iter().map(|run| run_view(world, run, now)).collect(),
+        agents: agents.map(|(at, entry)| agent_view(world, AgentId::from_index(at), entry, now)).collect(),
         detail: looked_at.map(|(run, step)| detail(world, world.run(run), step, now)),
         store: StoreView::default(),
     }
 }
 
-fn run_view(run: &Run, now: Micros) -> RunView {
+fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
+    let steps: Vec<StepView> = run.step_ids().map(|id| step_view(world, run, id)).collect();
+    let mut counts = Counts::default();
+    steps.iter().for_each(|step| counts.add(step.state));
+    let undoable = run.steps.len() <= PREVIEW_STEPS_MAX && run.workflow.steps.iter().any(|s| s.compensate.is_some());
     RunView {
         id: run.id,
         name: run.name.clone(),
@@ -37,26 +47,48 @@ fn run_view(run: &Run, now: Micros) -> RunView {
         started: run.started,
         ended: run.ended,
         paused_for: run.paused_for,
-        steps: run.steps.iter().map(step_view).collect(),
-        counts: run.counts,
+        stuck: is_stuck(run, &steps),
+        steps,
+        counts,
         attempts: run.attempts,
         faults: run.faults,
         eta: eta(run, now),
-        mode: run.workflow.mode,
-        frozen: false,
-        question: None,
-        stuck: false,
-        checkpoints: Vec::new(),
-        rollback: None,
-        figures: crate::model::view::Figures::default(),
+        mode: run.mode,
+        frozen: run.frozen,
+        question: run.question,
+        checkpoints: run
+            .checkpoints
+            .iter()
+            .map(|mark| CheckpointView { number: mark.number, step: mark.step, at: mark.at })
+            .collect(),
+        rollback: (undoable && run.started.is_some()).then(|| undo::preview(run, None)),
+        figures: figures(world, run, now),
         seq: run.seq,
     }
 }
 
-fn step_view(step: &StepRun) -> StepView {
+/// Whether nothing will happen any more unless a person does something: nothing runs, and whatever waits, waits without
+/// an end.
+fn is_stuck(run: &Run, steps: &[StepView]) -> bool {
+    let goes = matches!(run.state, RunState::Running | RunState::Compensating);
+    if !goes || run.active > 0 {
+        return false;
+    }
+    let moves = |step: &StepView| match (&step.wait, step.state) {
+        (_, StepState::Ready) => true,
+        (Some((_, until)), _) => until.is_some(),
+        (None, StepState::Compensating) => true,
+        _ => false,
+    };
+    !steps.iter().any(moves)
+}
+
+fn step_view(world: &World, run: &Run, id: StepId) -> StepView {
+    let step = run.step(id);
+    let (state, wait) = standing(world, run, id);
     StepView {
-        state: step.state,
-        wait: step.wait.clone(),
+        state,
+        wait,
         skip: step.skip,
         agent: step.current.as_ref().map(|c| c.agent).or_else(|| step.log.back().map(|a| a.agent)),
         priority: step.priority,
@@ -64,15 +96,15 @@ fn step_view(step: &StepRun) -> StepView {
         injected: step.injected,
         fallback: step.fallback,
         started: step.started,
-        attempt_started: step.current.as_ref().map(|c| c.started),
+        attempt_started: step.current.as_ref().map(|c| c.started + c.halted_for),
         ended: step.ended,
         failure: step.failure.clone(),
-        pinned: None,
-        undo_failed: false,
+        pinned: step.pinned,
+        undo_failed: step.undo.as_ref().is_some_and(|undo| undo.failure.is_some()),
     }
 }
 
-fn agent_view(id: AgentId, entry: &AgentEntry) -> AgentView {
+fn agent_view(world: &World, id: AgentId, entry: &AgentEntry, now: Micros) -> AgentView {
     let definition = &entry.definition;
     AgentView {
         id,
@@ -86,10 +118,27 @@ fn agent_view(id: AgentId, entry: &AgentEntry) -> AgentView {
         busy: entry.busy.values().copied().collect(),
         succeeded: entry.succeeded,
         failed: entry.failed,
-        breaker: definition.breaker.map(|_| crate::model::state::BreakerState::Closed),
-        parked: None,
-        utilisation: 0.0,
+        breaker: shown_breaker(entry),
+        parked: entry.parked,
+        utilisation: utilisation(world, id, entry, now),
     }
+}
+
+/// An agent without a declared breaker has one as soon as a person sets it.
+fn shown_breaker(entry: &AgentEntry) -> Option<BreakerState> {
+    let untouched = entry.definition.breaker.is_none() && entry.breaker.state == BreakerState::Closed;
+    (!untouched).then_some(entry.breaker.state)
+}
+
+/// Attempt times over slots and the time since the first run that knows the agent began.
+fn utilisation(world: &World, id: AgentId, entry: &AgentEntry, now: Micros) -> f64 {
+    let knows = |run: &&Run| run.agents.contains(&id);
+    let since = world.runs.iter().filter(knows).filter_map(|run| run.started).min();
+    let last = world.runs.iter().filter(knows).map(|run| run.ended.unwrap_or(now)).max();
+    let span = since.zip(last).map_or(0.0, |(since, last)| last.saturating_sub(since).as_secs_f64());
+    let at_work = entry.busy.values().map(|busy| now.saturating_sub(busy.since)).sum::<Micros>();
+    let capacity = span * f64::from(entry.definition.slots);
+    if capacity > 0.0 { ((entry.worked + at_work).as_secs_f64() / capacity).min(1.0) } else { 0.0 }
 }
 
 fn detail(world: &World, run: &Run, step: StepId, now: Micros) -> StepDetail {
@@ -115,7 +164,7 @@ fn eta(run: &Run, now: Micros) -> Option<Micros> {
         match (&step.current, step.state) {
             (Some(current), _) => {
                 let behind = run.shape.dependents[id.index()].iter().map(|d| run.tails[d.index()]).max();
-                (tail - (now - current.started)).max(behind.unwrap_or(Micros::ZERO))
+                (tail - current.worked(now)).max(behind.unwrap_or(Micros::ZERO))
             }
             (None, StepState::Pending | StepState::Ready | StepState::Waiting) => tail,
             _ => Micros::ZERO,

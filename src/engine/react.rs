@@ -4,26 +4,51 @@ use super::run::Run;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::FailureClass;
+use crate::model::defaults::PROBE_LIMIT;
 use crate::model::effect::{AttemptOrder, Effect, Timer};
 use crate::model::event::{EndingWhy, Event, EventKind};
 use crate::model::id::{AgentId, StepId};
 use crate::model::rng;
-use crate::model::state::WaitReason;
+use crate::model::state::{BreakerState, StepState, WaitReason};
 use crate::model::time::Micros;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Names the purpose of a draw.
 const DRAW_ATTEMPT: u64 = 1;
 /// Names the purpose of a draw.
 pub(crate) const DRAW_BACKOFF: u64 = 2;
+/// Names the purpose of a draw.
+pub(crate) const DRAW_LIMIT: u64 = 3;
 
-/// Work that has to be read off the state before the event changes it: whether a second cancel hurries the first.
+/// Work that has to be read off the state before the event changes it: whether a second cancel hurries the first, and
+/// what was halted and goes on.
 pub(crate) fn before(world: &World, event: &Event, effects: &mut Vec<Effect>) {
-    if let EventKind::AttemptEnding { step, attempt, why } = event.kind {
-        let current = world.run(event.run).step(step).current.as_ref();
-        let again = current.is_some_and(|current| current.ending.is_some());
-        effects.push(Effect::Stop { run: event.run, step, attempt, at_once: again || why == EndingWhy::Fault });
+    let run = world.run(event.run);
+    match event.kind {
+        EventKind::AttemptEnding { step, attempt, why } => {
+            let current = run.step(step).current.as_ref();
+            let again = current.is_some_and(|current| current.ending.is_some());
+            effects.push(Effect::Stop { run: event.run, step, attempt, at_once: again || why == EndingWhy::Fault });
+        }
+        EventKind::RunResumed
+        | EventKind::RunPausing { .. }
+        | EventKind::RunStopping
+        | EventKind::RunCancelling { .. }
+            if run.frozen =>
+        {
+            halt(run, false, effects);
+        }
+        _ => {}
+    }
+}
+
+/// Halts what runs, or lets it go on.
+fn halt(run: &Run, frozen: bool, effects: &mut Vec<Effect>) {
+    for step in run.step_ids() {
+        if let Some(current) = run.step(step).current.as_ref().filter(|current| current.halted.is_some()) {
+            effects.push(Effect::Freeze { run: run.id, step, attempt: current.attempt, frozen });
+        }
     }
 }
 
@@ -31,27 +56,87 @@ pub(crate) fn before(world: &World, event: &Event, effects: &mut Vec<Effect>) {
 pub(crate) fn after(world: &World, event: &Event, effects: &mut Vec<Effect>) {
     let run = world.run(event.run);
     match &event.kind {
-        EventKind::RunStarted { .. } | EventKind::RunReopened | EventKind::RunResumed => {
+        EventKind::RunStarted { .. }
+        | EventKind::RunReopened
+        | EventKind::RunRolledBack { .. }
+        | EventKind::RunResumed => {
             set_deadline(run, effects);
             set_again(world, run, effects);
+            time_anew(run, event.at, effects);
         }
+        EventKind::RunPausing { .. }
+        | EventKind::RunStopping
+        | EventKind::RunCancelling { .. }
+        | EventKind::RunCompensating { .. } => {
+            set_again(world, run, effects);
+            time_anew(run, event.at, effects);
+        }
+        EventKind::RunPaused { frozen: true } => halt(run, true, effects),
         EventKind::RunFinished { .. } => effects.push(Effect::Finished { run: run.id }),
-        EventKind::StepWaiting { step, why: WaitReason::Backoff { .. }, until: Some(at) } => {
-            let attempt = run.step(*step).attempts;
-            effects.push(Effect::SetTimer { at: *at, timer: Timer::Backoff { run: run.id, step: *step, attempt } });
+        EventKind::StepWaiting { step, why, until: Some(at) } => {
+            effects.extend(timer_of(run, *step, why, *at));
         }
         EventKind::AttemptStarted { step, attempt, agent, .. } => {
             effects.push(Effect::Start(Box::new(order(world, run, *step, *attempt, *agent, event.at))));
-            if let Some(timeout) = run.spec(*step).timeout {
-                let timer = Timer::AttemptTimeout { run: run.id, step: *step, attempt: *attempt };
-                effects.push(Effect::SetTimer { at: event.at + timeout, timer });
+            time(run, *step, *attempt, event.at, Micros::ZERO, effects);
+            let breaker = &world.registry.agent(*agent).breaker;
+            if breaker.probe == Some((run.id, *step, *attempt)) {
+                let timer = Timer::Breaker { agent: *agent, epoch: breaker.epoch };
+                effects.push(Effect::SetTimer { at: event.at + PROBE_LIMIT, timer });
             }
         }
-        EventKind::AgentBroken { agent, until: Some(at), .. } => {
-            let epoch = world.registry.agent(*agent).breaks;
-            effects.push(Effect::SetTimer { at: *at, timer: Timer::Heal { agent: *agent, epoch } });
-        }
+        EventKind::AgentBroken { agent, .. }
+        | EventKind::AgentParked { agent, .. }
+        | EventKind::BreakerChanged { agent, .. } => time_agent(world, *agent, effects),
         _ => {}
+    }
+}
+
+/// The timer of a wait.
+fn timer_of(run: &Run, step: StepId, why: &WaitReason, at: Micros) -> Option<Effect> {
+    let timer = match why {
+        WaitReason::Backoff { .. } => Timer::Backoff { run: run.id, step, attempt: run.step(step).attempts },
+        WaitReason::Approval => Timer::Approval { run: run.id, step },
+        // The agents have timers of their own.
+        _ => return None,
+    };
+    Some(Effect::SetTimer { at, timer })
+}
+
+/// The timers of an attempt that has been at work for so long.
+fn time(run: &Run, step: StepId, attempt: u32, now: Micros, worked: Micros, effects: &mut Vec<Effect>) {
+    let spec = run.spec_now(step);
+    if let Some(timeout) = spec.timeout {
+        let timer = Timer::AttemptTimeout { run: run.id, step, attempt };
+        effects.push(Effect::SetTimer { at: now + timeout.saturating_sub(worked), timer });
+    }
+    if let Some(silence) = spec.idle_timeout {
+        let timer = Timer::Idle { run: run.id, step, attempt };
+        effects.push(Effect::SetTimer { at: now + silence, timer });
+    }
+}
+
+/// The timers of attempts that were halted: their clocks go on from where they stood.
+fn time_anew(run: &Run, now: Micros, effects: &mut Vec<Effect>) {
+    for step in run.step_ids() {
+        if let Some(current) = run.step(step).current.as_ref().filter(|current| current.halted_for > Micros::ZERO) {
+            time(run, step, current.attempt, now, current.worked(now), effects);
+        }
+    }
+}
+
+/// The timers of an agent: when it heals, takes calls again, may be probed.
+fn time_agent(world: &World, agent: AgentId, effects: &mut Vec<Effect>) {
+    let entry = world.registry.agent(agent);
+    let mut set = |at: Micros, timer: Timer| effects.push(Effect::SetTimer { at, timer });
+    if let Some(at) = entry.broken.as_ref().and_then(|broken| broken.until) {
+        set(at, Timer::Heal { agent, epoch: entry.breaks });
+    }
+    if let Some(at) = entry.parked {
+        set(at, Timer::Unpark { agent, epoch: entry.parkings });
+    }
+    if let BreakerState::Open { until, .. } = entry.breaker.state {
+        set(until, Timer::Breaker { agent, epoch: entry.breaker.epoch });
     }
 }
 
@@ -66,26 +151,25 @@ fn set_deadline(run: &Run, effects: &mut Vec<Effect>) {
 /// stale when it comes.
 fn set_again(world: &World, run: &Run, effects: &mut Vec<Effect>) {
     for step in run.step_ids() {
-        if let Some((WaitReason::Backoff { .. }, Some(at))) = run.step(step).wait
-            && !seeded(Bug::BackoffNotSetAgain)
+        if let Some((why, Some(at))) = &run.step(step).wait
+            && !(matches!(why, WaitReason::Backoff { .. }) && seeded(Bug::BackoffNotSetAgain))
         {
-            let attempt = run.step(step).attempts;
-            effects.push(Effect::SetTimer { at, timer: Timer::Backoff { run: run.id, step, attempt } });
+            effects.extend(timer_of(run, step, why, *at));
         }
     }
     for &agent in &run.agents {
-        let entry = world.registry.agent(agent);
-        if let Some(at) = entry.broken.as_ref().and_then(|broken| broken.until)
-            && !seeded(Bug::HealNotSetAgain)
-        {
-            effects.push(Effect::SetTimer { at, timer: Timer::Heal { agent, epoch: entry.breaks } });
+        let parked = world.registry.agent(agent).parked.is_some();
+        if !seeded(Bug::HealNotSetAgain) && !(parked && seeded(Bug::TimerOfParkingLost)) {
+            time_agent(world, agent, effects);
         }
     }
 }
 
 fn order(world: &World, run: &Run, step: StepId, attempt: u32, agent: AgentId, now: Micros) -> AttemptOrder {
-    let spec = run.spec(step);
-    let left = run.deadline().map(|deadline| deadline - now);
+    let spec = run.spec_now(step);
+    let undo = run.step(step).state == StepState::Compensating;
+    // What is undone is undone whether or not the run's time is over.
+    let left = run.deadline().filter(|_| !undo).map(|deadline| deadline - now);
     let time_left = [spec.timeout, left].into_iter().flatten().min();
     let entry = run.step(step);
     AttemptOrder {
@@ -94,20 +178,40 @@ fn order(world: &World, run: &Run, step: StepId, attempt: u32, agent: AgentId, n
         workflow: run.workflow.clone(),
         step,
         attempt,
-        undo: false,
+        undo,
         agent,
         definition: world.registry.agent(agent).definition.clone(),
-        input: entry.input.clone().unwrap_or_else(|| Arc::new(Value::Object(Map::new()))),
+        input: if undo { undo_input(run, step) } else { entry.input.clone().unwrap_or_else(|| Arc::new(json!({}))) },
         time_left,
         priority: entry.priority,
-        idempotency_key: idempotency_key(run, step),
+        idempotency_key: idempotency_key(run, step, undo),
         draw: rng::draw(run.seed, &[DRAW_ATTEMPT, u64::from(step.0), u64::from(attempt)]),
     }
 }
 
-/// The same for all attempts of a step in a run, different for every other step and run.
-fn idempotency_key(run: &Run, step: StepId) -> String {
-    let text = [run.name.as_bytes(), b"/", run.spec(step).id.as_bytes()].concat();
+/// What a compensation is told: its own arguments, and what it undoes.
+fn undo_input(run: &Run, step: StepId) -> Arc<Value> {
+    let entry = run.step(step);
+    let done = entry.undo.as_ref().is_some_and(|undo| undo.before == StepState::Succeeded);
+    let mut input = run.spec_now(step).with.clone();
+    let given = |value: &Option<Arc<Value>>| value.as_deref().cloned().unwrap_or_default();
+    input.insert("outcome".to_owned(), json!(if done { "completed" } else { "unknown" }));
+    input.insert("input".to_owned(), given(&entry.input));
+    input.insert("output".to_owned(), given(&entry.output));
+    Arc::new(Value::Object(input))
+}
+
+/// The same for all attempts of a step in a run, different for every other step and run; after a rollback another one,
+/// because what is done then is done anew; and one of its own for undoing it.
+fn idempotency_key(run: &Run, step: StepId, undo: bool) -> String {
+    let mut text = [run.name.as_bytes(), b"/", run.spec(step).id.as_bytes()].concat();
+    let epoch = run.step(step).epoch;
+    if epoch > 0 {
+        text.extend(format!("/{epoch}").bytes());
+    }
+    if undo {
+        text.extend(b"/undo");
+    }
     let (mut high, mut low) = (rng::mix(1), rng::mix(2));
     for byte in text {
         high = rng::mix(high ^ u64::from(byte));
@@ -120,11 +224,11 @@ fn idempotency_key(run: &Run, step: StepId) -> String {
 pub(crate) fn ending_failure(run: &Run, step: StepId, why: EndingWhy, agent: &str) -> (FailureClass, String) {
     match why {
         EndingWhy::Timeout => {
-            let limit = run.spec(step).timeout.map_or(0.0, Micros::as_secs_f64);
+            let limit = run.spec_now(step).timeout.map_or(0.0, Micros::as_secs_f64);
             (FailureClass::Timeout, format!("no answer within {limit} s"))
         }
         EndingWhy::Idle => {
-            let limit = run.spec(step).idle_timeout.map_or(0.0, Micros::as_secs_f64);
+            let limit = run.spec_now(step).idle_timeout.map_or(0.0, Micros::as_secs_f64);
             (FailureClass::IdleTimeout, format!("no output for {limit} s"))
         }
         EndingWhy::TakenOver => (FailureClass::Cancelled, "ended because a person decided otherwise".to_owned()),

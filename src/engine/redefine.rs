@@ -1,8 +1,9 @@
 //! A run that goes on under another definition: what has ended stays, by the names of its steps; the rest begins anew.
 
-use super::run::{StepRun, new_run};
+use super::run::{Checkpoint, StepRun, new_run};
 use super::world::World;
 use crate::model::id::{RunId, StepId};
+use crate::model::policy::Mode;
 use crate::model::state::{SkipReason, StepState};
 use crate::model::workflow::Workflow;
 use std::sync::Arc;
@@ -24,11 +25,28 @@ pub(crate) fn redefine(world: &mut World, id: RunId, workflow: &Arc<Workflow>, m
     (run.seq, run.state, run.status, run.cause) = (old.seq, old.state, old.status, old.cause);
     (run.started, run.ended, run.paused_since) = (old.started, old.ended, old.paused_since);
     (run.paused_for, run.deadline_moved, run.resumes) = (old.paused_for, old.deadline_moved, old.resumes);
-    (run.critical_failed, run.fresh_failure, run.data) = (old.critical_failed, old.fresh_failure, old.data);
+    (run.fresh_failure, run.data) = (old.fresh_failure, old.data);
     (run.active_max, run.attempts, run.retries) = (old.active_max, old.attempts, old.retries);
     (run.fallbacks, run.faults, run.busy, run.usage) = (old.fallbacks, old.faults, old.busy, old.usage);
     run.agents_used = old.agents_used;
+    (run.mode, run.mode_reason) = match workflow.mode {
+        Mode::Auto => (old.mode, old.mode_reason),
+        mode => (mode, workflow.mode_reason()),
+    };
+    (run.retried, run.question, run.durations, run.phases) = (old.retried, old.question, old.durations, old.phases);
+    (run.ended_well, run.ended_ill) = (old.ended_well, old.ended_ill);
+    // Other steps may stand in it: what is to be undone and where it could go back to are told by their names.
+    run.undo = old.undo.iter().filter_map(|step| place(*step)).collect();
+    run.undone = old.undone.iter().filter_map(|step| place(*step)).collect();
+    run.rollback = old.rollback;
+    run.checkpoints =
+        old.checkpoints.into_iter().filter_map(|checkpoint| moved_checkpoint(checkpoint, place)).collect();
     run.recount();
+}
+
+fn moved_checkpoint(checkpoint: Checkpoint, place: impl Fn(StepId) -> Option<StepId>) -> Option<Checkpoint> {
+    let ended = checkpoint.ended.iter().filter_map(|step| place(*step)).collect();
+    Some(Checkpoint { step: place(checkpoint.step)?, ended, ..checkpoint })
 }
 
 /// An ended step as it was; another one begins anew and keeps its attempts, so that their numbers are never given twice.
@@ -43,6 +61,9 @@ fn carried(before: &StepRun, blank: StepRun, place: impl Fn(StepId) -> Option<St
             log: before.log.clone(),
             hit: before.hit,
             injected: before.injected,
+            in_doubt: before.in_doubt,
+            epoch: before.epoch,
+            since: before.since,
             ..blank
         };
     }
@@ -57,6 +78,7 @@ fn carried(before: &StepRun, blank: StepRun, place: impl Fn(StepId) -> Option<St
         unmet: 0,
         class: blank.class,
         priority: blank.priority,
+        pinned: None,
         ..before.clone()
     }
 }

@@ -1,14 +1,27 @@
 //! The agents known now: what they can do, what they are doing, how long things took them.
 
+use super::breaker::Breaker;
+use super::window::Window;
 use crate::model::agent::Agent;
 use crate::model::bug::{Bug, seeded};
 use crate::model::id::{AgentId, Name, RunId, StepId};
+use crate::model::policy::Resources;
 use crate::model::state::Broken;
 use crate::model::step::Step;
 use crate::model::time::Micros;
 use crate::model::view::Busy;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What the registry notes of an attempt when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    /// The breaker's epoch.
+    pub(crate) epoch: u32,
+    /// What it takes of the agent's resources.
+    pub(crate) takes: Resources,
+}
 
 /// One agent and its doings.
 #[derive(Clone, Debug)]
@@ -19,6 +32,19 @@ pub(crate) struct AgentEntry {
     pub(crate) breaks: u32,
     /// Attempts under way.
     pub(crate) busy: BTreeMap<(RunId, StepId), Busy>,
+    /// What was noted when they began.
+    pub(crate) begun: BTreeMap<(RunId, StepId), Begun>,
+    pub(crate) breaker: Breaker,
+    /// It takes no calls until then.
+    pub(crate) parked: Option<Micros>,
+    /// Counts how often it was parked: the epoch of its timers.
+    pub(crate) parkings: u32,
+    /// How often in a row it asked to be left alone without saying how long.
+    pub(crate) said: u32,
+    /// Its last calls, where their number is limited.
+    pub(crate) window: Window,
+    /// Times of ended attempts added up.
+    pub(crate) worked: Micros,
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     /// Successful attempts and their total time, per kind of step.
@@ -26,8 +52,29 @@ pub(crate) struct AgentEntry {
 }
 
 impl AgentEntry {
-    pub(crate) fn is_free(&self) -> bool {
-        (self.broken.is_none() || seeded(Bug::BrokenAgentGetsWork)) && self.busy.len() < self.definition.slots as usize
+    /// Whether it takes work at all, room aside.
+    pub(crate) fn is_open(&self) -> bool {
+        let sound = self.broken.is_none() || seeded(Bug::BrokenAgentGetsWork);
+        sound && (self.parked.is_none() || seeded(Bug::ParkedAgentGetsWork)) && self.admits()
+    }
+    fn admits(&self) -> bool {
+        self.breaker.admits() || seeded(Bug::OpenBreakerLetsThrough)
+    }
+    /// Whether it counts as working: neither broken nor behind a breaker.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.broken.is_none() && self.breaker.is_closed()
+    }
+    /// Whether it has room for an attempt that takes this much.
+    pub(crate) fn has_room(&self, demand: Resources) -> bool {
+        let fits = || self.definition.resources.is_none_or(|all| demand.fits(all, self.taken()));
+        self.busy.len() < self.definition.slots as usize && (fits() || seeded(Bug::ResourcesIgnored))
+    }
+    /// What attempts under way take.
+    pub(crate) fn taken(&self) -> Resources {
+        self.begun.values().fold(Resources::default(), |sum, begun| Resources {
+            cpu: sum.cpu + begun.takes.cpu,
+            memory_mb: sum.memory_mb + begun.takes.memory_mb,
+        })
     }
     /// Successful attempts and their total time, per kind of step.
     pub(crate) const fn measured(&self) -> &BTreeMap<Name, (u32, Micros)> {
@@ -48,10 +95,12 @@ impl AgentEntry {
     }
     /// How long it should take: measured, else known, else the default.
     pub(crate) fn expected(&self, step: &Step) -> Micros {
-        if let Some((count, total)) = self.measured.get(step.kind()) {
-            return Micros(total.0 / u64::from(*count));
-        }
-        super::graph::agent_time(&self.definition.kind, step).unwrap_or(crate::model::defaults::SIMULATED_DURATION)
+        self.known(step).unwrap_or(crate::model::defaults::SIMULATED_DURATION)
+    }
+    /// How long it takes, as far as that was measured or said.
+    pub(crate) fn known(&self, step: &Step) -> Option<Micros> {
+        let measured = self.measured.get(step.kind()).map(|(count, total)| Micros(total.0 / u64::from(*count)));
+        measured.or_else(|| super::graph::agent_time(&self.definition.kind, step))
     }
 }
 
@@ -83,6 +132,13 @@ impl Registry {
             broken: None,
             breaks: 0,
             busy: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            breaker: Breaker::default(),
+            parked: None,
+            parkings: 0,
+            said: 0,
+            window: Window::default(),
+            worked: Micros::ZERO,
             succeeded: 0,
             failed: 0,
             measured: BTreeMap::new(),

@@ -1,14 +1,18 @@
 //! One run: dense vectors per step, counters that spare recounting, and the rules of needs.
 
+use super::figures::Durations;
+use super::gates::Gates;
 use super::graph;
 use super::ready::{Place, ReadyQueue};
+use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, Usage};
-use crate::model::event::EndingWhy;
+use crate::model::event::{EndingWhy, TakeOver};
 use crate::model::id::{AgentId, Name, RunId, StepId};
+use crate::model::policy::{Mode, Recovery, Resources, Success};
 use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use crate::model::step::{Fallback, NeedOn, Step};
 use crate::model::time::Micros;
-use crate::model::view::{AttemptView, Counts, Shape};
+use crate::model::view::{AttemptView, Counts, Phases, Shape};
 use crate::model::workflow::Workflow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,10 +20,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// What steps ask for: a capability or one agent. Steps that ask for the same share a class.
+/// What steps ask for: a capability or one agent, and what they take of it. Steps that ask for the same share a class.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Class {
     pub(crate) asks_for: Name,
+    /// What an attempt takes of its agent.
+    pub(crate) demand: Resources,
+    /// The capability whose limit counts its attempts: that of the step, also where one agent was chosen by hand.
+    pub(crate) limited_as: Name,
     /// Who could do it, in the order of the file.
     pub(crate) candidates: Vec<AgentId>,
     /// The most attempts at once, from `limits.capability`.
@@ -37,6 +45,55 @@ pub(crate) struct Current {
     pub(crate) started: Micros,
     /// Why it is being ended from outside.
     pub(crate) ending: Option<EndingWhy>,
+    /// Whether it undoes what the step did.
+    pub(crate) undo: bool,
+    /// Since when it is halted where it stands.
+    pub(crate) halted: Option<Micros>,
+    /// How long it was halted before.
+    pub(crate) halted_for: Micros,
+}
+
+impl Current {
+    /// How long it has been at work, halts not counted.
+    pub(crate) fn worked(&self, at: Micros) -> Micros {
+        let halted = self.halted.map_or(Micros::ZERO, |since| at - since);
+        at - self.started - self.halted_for - halted
+    }
+}
+
+/// How far what a step did has been undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Undo {
+    /// The state of the step before.
+    pub(crate) before: StepState,
+    /// When it began.
+    pub(crate) since: Micros,
+    /// Attempts that count against the compensation's retry limit.
+    pub(crate) spent: u32,
+    /// Why it never worked, if it is given up.
+    pub(crate) failure: Option<Arc<Failure>>,
+}
+
+/// How far a run is being rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Rollback {
+    /// To its beginning, and it ends.
+    Whole,
+    /// To this checkpoint, and it goes on.
+    To(u32),
+}
+
+/// A mark that the run can roll back to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// From 1.
+    pub(crate) number: u32,
+    /// The critical step that it stands before.
+    pub(crate) step: StepId,
+    pub(crate) at: Micros,
+    pub(crate) data: Arc<Value>,
+    /// Steps that had ended by then.
+    pub(crate) ended: Vec<StepId>,
 }
 
 /// One step of a run.
@@ -70,6 +127,23 @@ pub(crate) struct StepRun {
     /// When its first attempt failed (cancels do not count).
     pub(crate) hit: Option<Micros>,
     pub(crate) injected: bool,
+    /// When it came to the state it is in.
+    pub(crate) since: Micros,
+    /// The agent that a person gave it to.
+    pub(crate) pinned: Option<AgentId>,
+    /// What a person decided while an attempt was under way.
+    pub(crate) take_over: Option<TakeOver>,
+    /// How often it met an agent that takes no more calls since it was last opened.
+    pub(crate) limited: u32,
+    /// An attempt of it was cut off: what it did outside is not known.
+    pub(crate) in_doubt: bool,
+    /// Its output is that of another run.
+    pub(crate) foreign: bool,
+    /// Counts rollbacks: what is done anew has another idempotency key.
+    pub(crate) epoch: u32,
+    pub(crate) undo: Option<Undo>,
+    /// The end of the run that cancelled it.
+    pub(crate) ended_by: Option<EndCause>,
 }
 
 /// One run.
@@ -86,8 +160,16 @@ pub(crate) struct Run {
     pub(crate) dependents: Vec<Vec<(StepId, NeedOn)>>,
     /// Class of each step's own work.
     pub(crate) home: Vec<usize>,
+    /// Class of each step's compensation.
+    pub(crate) undo_home: Vec<Option<usize>>,
+    /// Classes made for steps that were given to an agent by hand: the agent, and the class they came from.
+    pub(crate) pins: Vec<(AgentId, usize)>,
+    /// Topological order, level by level.
+    pub(crate) by_level: Arc<Vec<StepId>>,
     /// Registry places of the workflow's agents.
     pub(crate) agents: Vec<AgentId>,
+    /// Those of them whose calls are limited.
+    pub(crate) limited: Vec<AgentId>,
     /// Outputs of an earlier run that stand for the steps' own, and that run.
     pub(crate) reuse: Vec<(StepId, Arc<Value>)>,
     pub(crate) from: Option<Name>,
@@ -107,9 +189,26 @@ pub(crate) struct Run {
     pub(crate) deadline_moved: Micros,
     /// It is being left: what runs is ended and done again later.
     pub(crate) parking: bool,
+    /// What runs is halted where it stands.
+    pub(crate) frozen: bool,
+    /// The order of work in force.
+    pub(crate) mode: Mode,
+    pub(crate) mode_reason: String,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    /// Steps to be undone, the next one first.
+    pub(crate) undo: VecDeque<StepId>,
+    /// It is being rolled back: to a checkpoint, or whole.
+    pub(crate) rollback: Option<Rollback>,
+    /// Steps that were undone, in this order.
+    pub(crate) undone: Vec<StepId>,
+    /// What failed has been tried once more.
+    pub(crate) retried: bool,
+    /// A person is asked whether so much success will do.
+    pub(crate) question: Option<(u32, u32)>,
     pub(crate) steps: Vec<StepRun>,
     pub(crate) counts: Counts,
-    pub(crate) data: Value,
+    pub(crate) data: Arc<Value>,
+    pub(crate) gates: Gates,
     pub(crate) queue: ReadyQueue,
     /// Pending steps whose needs are all met, to be made ready.
     pub(crate) open: Vec<StepId>,
@@ -117,7 +216,8 @@ pub(crate) struct Run {
     pub(crate) lost: VecDeque<(StepId, SkipReason)>,
     /// Where sequential mode stands in the topological order: all before it have ended.
     pub(crate) cursor: usize,
-    pub(crate) critical_failed: bool,
+    /// Where hybrid order stands in the order by levels.
+    pub(crate) level_cursor: usize,
     /// A step has failed since the run was last opened.
     pub(crate) fresh_failure: bool,
 
@@ -130,6 +230,11 @@ pub(crate) struct Run {
     pub(crate) busy: Micros,
     pub(crate) agents_used: BTreeSet<AgentId>,
     pub(crate) usage: Option<Usage>,
+    pub(crate) durations: Durations,
+    /// Attempts that ended well, and otherwise through their own or their agent's fault.
+    pub(crate) ended_well: u32,
+    pub(crate) ended_ill: u32,
+    pub(crate) phases: Phases,
 }
 
 /// Whether a need can be relied on now.
@@ -152,6 +257,14 @@ impl Run {
     pub(crate) fn spec(&self, id: StepId) -> &Step {
         self.workflow.step(id)
     }
+    /// What is being done about a step: its work, or its compensation.
+    pub(crate) fn spec_now(&self, id: StepId) -> &Step {
+        let spec = self.spec(id);
+        match &spec.compensate {
+            Some(compensate) if self.step(id).state == StepState::Compensating => compensate,
+            _ => spec,
+        }
+    }
     pub(crate) fn step_ids(&self) -> impl ExactSizeIterator<Item = StepId> + use<> {
         self.workflow.step_ids()
     }
@@ -167,6 +280,8 @@ impl Run {
             | (StepState::Succeeded, NeedOn::Succeeded)
             | (StepState::Failed, NeedOn::Failed) => NeedState::Met,
             (StepState::Succeeded, NeedOn::Failed) => not_needed,
+            (StepState::Skipped, NeedOn::Succeeded) if ended.skip == Some(SkipReason::ByHand) => NeedState::Met,
+            (StepState::Skipped, NeedOn::Failed) if ended.skip == Some(SkipReason::ByHand) => not_needed,
             (StepState::Skipped, _) if matches!(ended.skip, Some(SkipReason::NotNeeded { .. })) => not_needed,
             _ => upstream,
         }
@@ -208,7 +323,115 @@ impl Run {
             Fallback::Agent(name) | Fallback::Capability(name) => name,
             Fallback::Value(_) => return None,
         };
-        self.classes.iter().position(|class| class.asks_for == *name)
+        let demand = self.spec(step).resources.unwrap_or_default();
+        self.classes
+            .iter()
+            .position(|class| class.asks_for == *name && class.limited_as == *name && class.demand == demand)
+    }
+
+    /// Attempts under way that count for the limit of a class.
+    pub(crate) fn active_of_limit(&self, class: &Class) -> u32 {
+        let same = self.classes.iter().filter(|other| other.limited_as == class.limited_as);
+        same.map(|other| other.active).sum()
+    }
+
+    /// The class of steps that were given to this agent by hand and came from that class; made when it is first needed.
+    pub(crate) fn pin_class(&mut self, agent: AgentId, home: usize) -> usize {
+        let first = self.classes.len() - self.pins.len();
+        if let Some(at) = self.pins.iter().position(|pin| *pin == (agent, home)) {
+            return first + at;
+        }
+        let place = self.agents.iter().position(|own| *own == agent).unwrap_or_default();
+        let base = &self.classes[home];
+        self.classes.push(Class {
+            asks_for: self.workflow.agents[place].id.clone(),
+            candidates: vec![agent],
+            active: 0,
+            ..base.clone()
+        });
+        self.pins.push((agent, home));
+        self.queue.add_class();
+        self.classes.len() - 1
+    }
+
+    /// Whether the step's turn has come, as far as the order of work goes.
+    pub(crate) fn has_turn(&self, step: StepId) -> bool {
+        let alone = |first: Option<&StepId>| {
+            let others = self.active - u32::from(self.step(step).current.is_some());
+            first == Some(&step) && others == 0
+        };
+        match self.mode {
+            Mode::Parallel | Mode::Auto => true,
+            Mode::Sequential => alone(self.shape.order.get(self.cursor)),
+            Mode::Hybrid => {
+                let first = self.by_level.get(self.level_cursor);
+                let level = |step: StepId| self.shape.level[step.index()];
+                let same = first.is_some_and(|first| level(*first) == level(step));
+                if self.is_wide(level(step)) { same } else { alone(first) }
+            }
+        }
+    }
+
+    /// Whether hybrid order does a level in parallel.
+    pub(crate) fn is_wide(&self, level: u32) -> bool {
+        let from = self.by_level.partition_point(|step| self.shape.level[step.index()] < level);
+        let enough = from + self.workflow.parallel_threshold as usize;
+        self.by_level.get(enough - 1).is_some_and(|step| self.shape.level[step.index()] == level)
+    }
+
+    /// Whether the step has done, or may have done, something outside that its compensation undoes.
+    pub(crate) fn can_be_undone(&self, step: StepId) -> bool {
+        let entry = self.step(step);
+        let by_value = entry
+            .fallback
+            .is_some_and(|at| matches!(self.spec(step).fallback.get(at as usize), Some(Fallback::Value(_))));
+        let done = entry.state == StepState::Succeeded && !entry.foreign && !by_value;
+        self.spec(step).compensate.is_some() && entry.undo.is_none() && (done || entry.in_doubt)
+    }
+
+    /// The first step done after which there is no way back.
+    pub(crate) fn pivot(&self) -> Option<StepId> {
+        self.step_ids().find(|id| self.spec(*id).pivot && self.step(*id).state == StepState::Succeeded)
+    }
+
+    /// Whether a critical step has failed.
+    pub(crate) fn critical_failed(&self) -> bool {
+        self.counts.of(StepState::Failed) > 0
+            && self.step_ids().any(|id| self.step(id).state == StepState::Failed && self.spec(id).critical)
+    }
+
+    /// Whether it is declared to be rolled back when it fails, and there is a way back.
+    pub(crate) fn can_be_rolled_back(&self) -> bool {
+        self.workflow.recovery == Recovery::Rollback && (self.pivot().is_none() || seeded(Bug::PivotIgnored))
+    }
+
+    /// Whether enough succeeded, counting what has not ended as if it had.
+    pub(crate) fn may_succeed(&self) -> bool {
+        let (_, counted) = self.share();
+        let lost = self.step_ids().filter(|&id| {
+            let state = self.step(id).state;
+            state.ended() && state != StepState::Succeeded && !self.left_out(id)
+        });
+        let lost = u32::try_from(lost.count()).unwrap_or(u32::MAX);
+        self.enough(counted - lost, counted) && !self.critical_failed()
+    }
+
+    /// Whether the share is met.
+    pub(crate) fn enough(&self, succeeded: u32, counted: u32) -> bool {
+        match self.workflow.success {
+            Success::All => succeeded == counted,
+            Success::Any => succeeded > 0 || counted == 0,
+            Success::Min(share) => f64::from(succeeded) >= share * f64::from(counted) - 1e-9,
+        }
+    }
+
+    /// The state that the run goes on in when nothing holds it.
+    pub(crate) const fn going(&self) -> RunState {
+        match (self.rollback, self.cause) {
+            (Some(_), _) => RunState::Compensating,
+            (None, Some(_)) => RunState::Cancelling,
+            (None, None) => RunState::Running,
+        }
     }
 
     /// Computes everything that follows from the states of the steps: counts, queue, worklists, slots of classes.
@@ -217,6 +440,7 @@ impl Run {
         self.queue = ReadyQueue::new(self.classes.len());
         self.classes.iter_mut().for_each(|class| class.active = 0);
         self.active = 0;
+        self.gates.clear();
         self.open.clear();
         self.lost.clear();
         for id in self.step_ids() {
@@ -226,13 +450,28 @@ impl Run {
                 self.active += 1;
             }
             match self.step(id).state {
-                StepState::Ready => self.queue.insert(self.step(id).class, self.place(id)),
+                StepState::Ready => {
+                    self.queue.insert(self.step(id).class, self.place(id));
+                    self.gates.fresh.push(id);
+                }
+                StepState::Waiting if self.is_queued(id) => self.queue.insert(self.step(id).class, self.place(id)),
                 StepState::Pending => self.recount_needs(id),
                 _ => {}
             }
         }
         let first_open = self.shape.order.iter().position(|id| !self.step(*id).state.ended());
         self.cursor = first_open.unwrap_or(self.steps.len());
+        let first_open = self.by_level.iter().position(|id| !self.step(*id).state.ended());
+        self.level_cursor = first_open.unwrap_or(self.steps.len());
+        self.recount_gates();
+    }
+
+    /// Whether a step stands in the queue: also if nobody takes work like it at the moment.
+    pub(crate) fn is_queued(&self, id: StepId) -> bool {
+        let entry = self.step(id);
+        let for_agents = |(why, _): &(WaitReason, Option<Micros>)| why.is_about_agents();
+        entry.state == StepState::Ready
+            || entry.state == StepState::Waiting && entry.wait.as_ref().is_some_and(for_agents)
     }
 
     /// The needs of a pending step: how many are unmet, and whether it is to be opened or skipped now.
@@ -260,7 +499,7 @@ impl Run {
 
     /// Whether the step is left out when the share of successes is taken.
     pub(crate) fn left_out(&self, id: StepId) -> bool {
-        matches!(self.step(id).skip, Some(SkipReason::NotNeeded { .. }))
+        matches!(self.step(id).skip, Some(SkipReason::NotNeeded { .. } | SkipReason::ByHand))
     }
 
     /// (succeeded, of those that count).
@@ -281,12 +520,23 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
     let shape = Arc::new(graph::shape(&workflow));
     let tails = graph::tails(&shape, &graph::weights(&workflow));
     let mut classes = Classes { workflow: &workflow, agents: &agents, list: Vec::new(), known: BTreeMap::new() };
-    let home: Vec<usize> = workflow.steps.iter().map(|step| classes.of(step.asks_for())).collect();
-    for fallback in workflow.steps.iter().flat_map(|step| &step.fallback) {
-        if let Fallback::Agent(name) | Fallback::Capability(name) = fallback {
-            classes.of(name);
+    let home: Vec<usize> = workflow.steps.iter().map(|step| classes.of(step, step.asks_for())).collect();
+    for step in &workflow.steps {
+        for fallback in &step.fallback {
+            if let Fallback::Agent(name) | Fallback::Capability(name) = fallback {
+                classes.of(step, name);
+            }
         }
     }
+    let undo_home = workflow.steps.iter().map(|step| {
+        let compensate = step.compensate.as_deref()?;
+        Some(classes.of(compensate, compensate.asks_for()))
+    });
+    let undo_home = undo_home.collect();
+    let pairs = workflow.agents.iter().zip(&agents);
+    let limited = pairs.filter(|(agent, _)| agent.rate_limit.is_some()).map(|(_, id)| *id).collect();
+    let mut by_level = shape.order.clone();
+    by_level.sort_by_key(|step| shape.level[step.index()]);
     let classes = classes.list;
     let mut dependents = vec![Vec::new(); workflow.steps.len()];
     for id in workflow.step_ids() {
@@ -306,6 +556,10 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         classes,
         dependents,
         home,
+        undo_home,
+        pins: Vec::new(),
+        limited,
+        by_level: Arc::new(by_level),
         agents,
         reuse: Vec::new(),
         from: None,
@@ -320,13 +574,23 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         resumes: 0,
         deadline_moved: Micros::ZERO,
         parking: false,
+        frozen: false,
+        mode: workflow.mode,
+        mode_reason: workflow.mode_reason(),
+        checkpoints: Vec::new(),
+        undo: VecDeque::new(),
+        rollback: None,
+        undone: Vec::new(),
+        retried: false,
+        question: None,
         open: shape.order.iter().copied().filter(|id| workflow.step(*id).needs.is_empty()).collect(),
         lost: VecDeque::new(),
         steps,
         counts,
-        data: workflow.data.clone(),
+        data: Arc::new(workflow.data.clone()),
+        gates: Gates::of(&workflow),
         cursor: 0,
-        critical_failed: false,
+        level_cursor: 0,
         fresh_failure: false,
         active: 0,
         active_max: 0,
@@ -337,6 +601,10 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         busy: Micros::ZERO,
         agents_used: BTreeSet::new(),
         usage: None,
+        durations: Durations::default(),
+        ended_well: 0,
+        ended_ill: 0,
+        phases: Phases::default(),
         workflow,
         shape,
     }
@@ -365,6 +633,15 @@ pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
         failure: None,
         hit: None,
         injected: false,
+        since: Micros::ZERO,
+        pinned: None,
+        take_over: None,
+        limited: 0,
+        in_doubt: false,
+        foreign: false,
+        epoch: 0,
+        undo: None,
+        ended_by: None,
     }
 }
 
@@ -373,21 +650,26 @@ struct Classes<'w> {
     workflow: &'w Workflow,
     agents: &'w [AgentId],
     list: Vec<Class>,
-    known: BTreeMap<Name, usize>,
+    /// By name, and the bits of what is taken.
+    known: BTreeMap<(Name, u64, u64), usize>,
 }
 
 impl Classes<'_> {
-    /// The class of what is asked for: an agent's id, else a capability.
-    fn of(&mut self, asks_for: &str) -> usize {
-        if let Some(&at) = self.known.get(asks_for) {
+    /// The class of what a step asks for: an agent's id, else a capability.
+    fn of(&mut self, step: &Step, asks_for: &str) -> usize {
+        let demand = step.resources.unwrap_or_default();
+        let key = (asks_for.into(), demand.cpu.to_bits(), demand.memory_mb.to_bits());
+        if let Some(&at) = self.known.get(&key) {
             return at;
         }
-        self.known.insert(asks_for.into(), self.list.len());
+        self.known.insert(key, self.list.len());
         let able = self.workflow.agents.iter().zip(self.agents).filter(|(agent, _)| {
             &*agent.id == asks_for || agent.capabilities.iter().any(|capability| &**capability == asks_for)
         });
         self.list.push(Class {
             asks_for: asks_for.into(),
+            demand,
+            limited_as: asks_for.into(),
             candidates: able.map(|(_, id)| *id).collect(),
             limit: self.workflow.limits.capability.get(asks_for).copied(),
             active: 0,

@@ -3,59 +3,84 @@
 //! Called after every batch of events until nothing more follows. Each call decides about one kind of thing only, so
 //! that the next decision sees the state that this one led to.
 
-use super::decide::step::input_of;
+use super::decide::step::{fall_back, input_of, ready_again, take_fallback};
+use super::decide::undo;
+use super::gates::gate_reason;
+use super::ready::Rank;
 use super::route;
 use super::run::Run;
+use super::verdict;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::{EndingWhy, EventKind};
 use crate::model::id::{AgentId, RunId, StepId};
-use crate::model::policy::{Mode, Recovery, Success};
-use crate::model::state::{EndCause, RunState, RunStatus, StepState, WaitReason};
+use crate::model::policy::{Mode, Recovery};
+use crate::model::state::{EndCause, RunState, StepState, WaitReason};
+use crate::model::step::Work;
+use crate::model::time::Micros;
 use std::collections::BTreeSet;
 
+type Decided = Vec<(RunId, EventKind)>;
+
 /// Appends the next facts, or none.
-pub(crate) fn settle(world: &mut World, decided: &mut Vec<(RunId, EventKind)>) {
+pub(crate) fn settle(world: &mut World, now: Micros, decided: &mut Decided) {
     for at in 0..world.runs.len() {
         let id = RunId::from_index(at);
         if world.runs[at].started.is_none() || world.runs[at].state.ended() {
             continue;
         }
-        fail_fast(&world.runs[at], decided);
+        fail_early(&world.runs[at], decided);
         if decided.is_empty() {
             skip_lost(&mut world.runs[at], decided);
         }
         if decided.is_empty() {
-            open_steps(&mut world.runs[at], decided);
+            open_steps(&mut world.runs[at], now, decided);
         }
         if decided.is_empty() {
-            dispatch(world, &world.runs[at], decided);
+            hold_up(&mut world.runs[at], decided);
+        }
+        if decided.is_empty() {
+            leave_full_agents_alone(world, &world.runs[at], now, decided);
+        }
+        if decided.is_empty() {
+            dispatch(world, &world.runs[at], now, decided);
         }
         if decided.is_empty() {
             park(world, &world.runs[at], decided);
         }
         if decided.is_empty() {
-            end(&world.runs[at], decided);
+            undo_next(world, &world.runs[at], decided);
+        }
+        if decided.is_empty() {
+            verdict::end(&world.runs[at], decided);
         }
         if !decided.is_empty() {
-            debug_assert!(decided.iter().all(|(run, _)| *run == id));
+            debug_assert!(decided.iter().all(|(run, kind)| *run == id || kind.agent().is_some()));
             return;
         }
     }
 }
 
-/// A final failure ends a run that is declared to fail fast.
-fn fail_fast(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
-    if run.fresh_failure && run.workflow.recovery == Recovery::FailFast && run.cause.is_none() {
-        let cause = EndCause::FailFast;
-        decided.push((run.id, EventKind::RunCancelling { cause }));
-        end_everything(run, cause, decided);
+/// A final failure ends a run that is declared to fail fast, and one that is declared to be rolled back when it can no
+/// longer succeed.
+fn fail_early(run: &Run, decided: &mut Decided) {
+    if !run.fresh_failure || run.cause.is_some() || run.rollback.is_some() {
+        return;
     }
+    let cause = match run.workflow.recovery {
+        Recovery::FailFast => EndCause::FailFast,
+        Recovery::Rollback if verdict::missed_means_failed(run) && run.can_be_rolled_back() && !run.may_succeed() => {
+            EndCause::Rollback
+        }
+        _ => return,
+    };
+    decided.push((run.id, EventKind::RunCancelling { cause }));
+    end_everything(run, cause, decided);
 }
 
 /// Pending steps that lost a need are skipped, one at a time: one that lost two at once is skipped once.
-fn skip_lost(run: &mut Run, decided: &mut Vec<(RunId, EventKind)>) {
+fn skip_lost(run: &mut Run, decided: &mut Decided) {
     while let Some((step, why)) = run.lost.pop_front() {
         if run.step(step).state == StepState::Pending {
             decided.push((run.id, EventKind::StepSkipped { step, why }));
@@ -64,38 +89,96 @@ fn skip_lost(run: &mut Run, decided: &mut Vec<(RunId, EventKind)>) {
     }
 }
 
-/// Steps with all needs met: their input is computed once, and they stand in the queue.
-fn open_steps(run: &mut Run, decided: &mut Vec<(RunId, EventKind)>) {
+/// Steps with all needs met: their input is computed once, and they stand in the queue; approvals ask.
+fn open_steps(run: &mut Run, now: Micros, decided: &mut Decided) {
     // A step that was opened again together with its needs may stand in the list twice.
     let mut seen = BTreeSet::new();
+    let mut checkpoint = run.checkpoints.iter().map(|checkpoint| checkpoint.number).max().unwrap_or(0);
     for step in std::mem::take(&mut run.open) {
         let entry = run.step(step);
         if entry.state != StepState::Pending || entry.unmet != 0 || !seen.insert(step) {
             continue;
         }
+        if run.spec(step).critical {
+            checkpoint += 1;
+            decided.push((run.id, EventKind::CheckpointMade { checkpoint, step }));
+        }
         match input_of(run, step) {
-            Ok((input, missing)) => decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing })),
-            Err(message) => {
-                let failure = Failure::new(FailureClass::Permanent, message);
-                decided.push((run.id, EventKind::StepFailed { step, failure }));
+            Ok((input, missing)) => {
+                decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing }));
+                if let Work::Approval { timeout, default, .. } = &run.spec(step).work {
+                    let until = timeout.filter(|_| default.is_some()).map(|timeout| now + timeout);
+                    decided.push((run.id, EventKind::StepWaiting { step, why: WaitReason::Approval, until }));
+                }
             }
+            Err(message) => fall_back(run, step, Failure::new(FailureClass::Permanent, message), decided),
+        }
+    }
+}
+
+/// Steps that became ready are held up by what they share with others; and who is held up goes on when it is free.
+fn hold_up(run: &mut Run, decided: &mut Decided) {
+    if run.gates.is_empty() {
+        return;
+    }
+    for step in std::mem::take(&mut run.gates.fresh) {
+        if run.step(step).state == StepState::Ready
+            && let Some(why) = run.held_up(step)
+        {
+            decided.push((run.id, EventKind::StepWaiting { step, why, until: None }));
+        }
+    }
+    if decided.is_empty() && std::mem::take(&mut run.gates.arrived) {
+        let at_barrier = |id: &StepId| matches!(run.step(*id).wait, Some((WaitReason::Barrier { .. }, _)));
+        let members = run.gates.barriers.values().flatten().copied();
+        let free = members.filter(at_barrier).filter(|id| run.missing_at_barrier(*id).is_empty());
+        decided.extend(free.map(|step| (run.id, ready_again(step))));
+    }
+    while decided.is_empty()
+        && let Some(gate) = run.gates.changed.pop_first()
+    {
+        let entry = &run.gates.gates[gate];
+        let spare = (entry.permits as usize).saturating_sub(entry.holders.len() + run.at_the_door(gate));
+        if spare > 0
+            && !seeded(Bug::LockNotHandedOn)
+            && let Some(step) = run.next_at(gate)
+        {
+            run.gates.changed.insert(gate);
+            decided.push((run.id, ready_again(step)));
+        }
+    }
+}
+
+/// Agents whose declared rate is used up are left alone until the next call may begin.
+fn leave_full_agents_alone(world: &World, run: &Run, now: Micros, decided: &mut Decided) {
+    for &agent in &run.limited {
+        let entry = world.registry.agent(agent);
+        let Some(limit) = entry.definition.rate_limit.filter(|_| entry.parked.is_none()) else { continue };
+        if let Some(until) = entry.window.full_until(limit, now) {
+            for run in world.live_runs_with(agent) {
+                decided.push((run.id, EventKind::AgentParked { agent, until, said: None }));
+            }
+            return;
         }
     }
 }
 
 /// Gives the best ready step to the best agent, one at a time.
-fn dispatch(world: &World, run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
+fn dispatch(world: &World, run: &Run, now: Micros, decided: &mut Decided) {
     let dispatches = run.state.dispatches() || run.state == RunState::Pausing && seeded(Bug::PauseStillDispatches);
     if !dispatches || run.queue.is_empty() {
         return;
     }
-    let chosen = match run.workflow.mode {
-        Mode::Parallel => parallel_choice(world, run),
-        _ => sequential_choice(world, run),
-    };
-    if let Some((step, agent)) = chosen {
-        decided.push((run.id, attempt_started(run, step, agent)));
+    let Some((step, agent)) = choice(world, run, now) else { return };
+    if let Some(gate) = run.gates.of_step(step).iter().map(|at| &run.gates.gates[*at]).find(|gate| !gate.has_permit()) {
+        // Another took it since this one became ready.
+        decided.push((run.id, EventKind::StepWaiting { step, why: gate_reason(gate), until: None }));
+        return;
     }
+    if run.step(step).state == StepState::Waiting {
+        decided.push((run.id, ready_again(step)));
+    }
+    decided.push((run.id, attempt_started(run, step, agent)));
 }
 
 /// The start of a step's next attempt.
@@ -104,97 +187,89 @@ pub(crate) fn attempt_started(run: &Run, step: StepId, agent: AgentId) -> EventK
     EventKind::AttemptStarted { step, attempt: entry.attempts + 1, agent, fallback: entry.fallback, undo: false }
 }
 
-fn parallel_choice(world: &World, run: &Run) -> Option<(StepId, AgentId)> {
-    let heads = run.queue.heads().filter(|(class, _)| route::has_room(run, &run.classes[*class]));
-    let able = heads.filter_map(|(class, place)| {
-        route::pick(&world.registry, run, place.step, class, false).map(|agent| (place, agent))
-    });
-    able.min_by_key(|(place, _)| *place).map(|(place, agent)| (place.step, agent))
-}
-
-fn sequential_choice(world: &World, run: &Run) -> Option<(StepId, AgentId)> {
-    let step = *run.shape.order.get(run.cursor)?;
-    let entry = run.step(step);
-    if run.active > 0 || entry.state != StepState::Ready || !route::has_room(run, &run.classes[entry.class]) {
-        return None;
+/// Whose turn it is, and who does it.
+pub(crate) fn choice(world: &World, run: &Run, now: Micros) -> Option<(StepId, AgentId)> {
+    if run.mode == Mode::Parallel || run.mode == Mode::Auto {
+        let heads = run.queue.heads(now).map(|(class, rank)| (rank, class));
+        return best(world, run, heads);
     }
-    route::pick(&world.registry, run, step, entry.class, false).map(|agent| (step, agent))
+    // Only some steps have their turn: those of the level, or the next one.
+    let turns = (0..run.queue.classes()).filter_map(|class| {
+        let place = run.queue.first(class, |step| run.has_turn(step))?;
+        Some((Rank::of(place), class))
+    });
+    best(world, run, turns)
 }
 
-/// Ready steps that nobody unbroken could do wait, with that reason.
-fn park(world: &World, run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
-    for (at, _) in run.queue.heads() {
-        let class = &run.classes[at];
-        if route::unbroken(&world.registry, class).next().is_some() {
+fn best(world: &World, run: &Run, heads: impl Iterator<Item = (Rank, usize)>) -> Option<(StepId, AgentId)> {
+    let able = heads.filter(|(_, class)| route::has_room(run, &run.classes[*class])).filter_map(|(rank, class)| {
+        let step = rank.place.step;
+        route::pick(&world.registry, run, step, class, false).map(|agent| (rank, step, agent))
+    });
+    able.min_by_key(|(rank, ..)| *rank).map(|(_, step, agent)| (step, agent))
+}
+
+/// Ready steps whose work nobody takes wait, with that reason; they keep their places. Where all that could do it are
+/// broken, a step that declares what stands in for it takes that at once.
+fn park(world: &World, run: &Run, decided: &mut Decided) {
+    for class in (0..run.queue.classes()).filter(|class| run.queue.has(*class)) {
+        let ready = |id: &StepId| run.step(*id).state == StepState::Ready;
+        if !run.queue.class(class).any(|id| ready(&id)) {
             continue;
         }
-        let broken = || class.candidates.clone();
-        for step in run.queue.class(at) {
-            let why = WaitReason::Capability { capability: class.asks_for.clone(), broken: broken() };
-            let until = class.candidates.iter().filter_map(|id| world.registry.agent(*id).broken.as_ref()?.until).min();
-            decided.push((run.id, EventKind::StepWaiting { step, why, until }));
+        let Some((why, until)) = route::obstacle(&world.registry, &run.classes[class]) else { continue };
+        let down = matches!(why, WaitReason::Capability { .. }) && run.state.dispatches();
+        for step in run.queue.class(class).filter(ready) {
+            if !down || !take_fallback(run, step, decided) {
+                decided.push((run.id, EventKind::StepWaiting { step, why: why.clone(), until }));
+            }
         }
     }
 }
 
-/// Pauses, stops and ends.
-fn end(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
-    if run.active > 0 {
+/// The next compensation: begun, or given to an agent.
+fn undo_next(world: &World, run: &Run, decided: &mut Decided) {
+    let Some(&step) = run.undo.front().filter(|_| undo::goes_on(run)) else { return };
+    let entry = run.step(step);
+    if entry.state != StepState::Compensating {
+        decided.push((run.id, EventKind::StepCompensating { step }));
         return;
     }
-    if run.all_ended() {
-        decided.push((run.id, verdict(run)));
-    } else if run.state == RunState::Pausing {
-        decided.push((run.id, EventKind::RunPaused { frozen: false }));
-    } else if run.state == RunState::Stopping {
-        end_everything(run, EndCause::Stop, decided);
+    let Some(class) = run.undo_home[step.index()].filter(|_| entry.current.is_none() && entry.wait.is_none()) else {
+        return;
+    };
+    if !route::has_room(run, &run.classes[class]) {
+        return;
+    }
+    if let Some(agent) = route::pick(&world.registry, run, step, class, false) {
+        let attempt = entry.attempts + 1;
+        decided.push((run.id, EventKind::AttemptStarted { step, attempt, agent, fallback: None, undo: true }));
     }
 }
 
-/// Cancels what is open and ends what runs.
-pub(crate) fn end_everything(run: &Run, cause: EndCause, decided: &mut Vec<(RunId, EventKind)>) {
+/// Cancels what is open and ends what runs. What is being undone is not cut off, unless upbeat itself is to end.
+pub(crate) fn end_everything(run: &Run, cause: EndCause, decided: &mut Decided) {
     let why = if cause == EndCause::Deadline { EndingWhy::Deadline } else { EndingWhy::Cancel };
+    let must = matches!(cause, EndCause::Quit | EndCause::Terminate | EndCause::HangUp);
     for step in run.step_ids() {
         let entry = run.step(step);
+        let undoing = entry.state == StepState::Compensating;
         match (&entry.current, entry.state.ended()) {
             (_, true) => {}
+            _ if undoing && !must => {}
             (Some(current), _) => {
                 decided.push((run.id, EventKind::AttemptEnding { step, attempt: current.attempt, why }));
-                if entry.state != StepState::Cancelling {
+                if !undoing && entry.state != StepState::Cancelling {
                     decided.push((run.id, EventKind::StepCancelling { step }));
                 }
+            }
+            (None, _) if undoing => {
+                let failure = Failure::new(FailureClass::Cancelled, "upbeat was ended before it was undone");
+                decided.push((run.id, EventKind::CompensationFailed { step, failure }));
             }
             (None, _) => {
                 decided.push((run.id, EventKind::StepCancelled { step, because: None, cause: Some(cause) }));
             }
         }
-    }
-}
-
-/// How a run whose steps have all ended has ended.
-fn verdict(run: &Run) -> EventKind {
-    let finished = |state, status| EventKind::RunFinished { state, status, cause: run.cause };
-    match (run.cause, run.state) {
-        (Some(EndCause::Deadline), _) => return finished(RunState::Failed, RunStatus::Deadline),
-        (Some(EndCause::FailFast), _) => return finished(RunState::Failed, RunStatus::Failed),
-        (Some(EndCause::Cancel | EndCause::Quit | EndCause::Terminate | EndCause::HangUp), _) => {
-            return finished(RunState::Cancelled, RunStatus::Cancelled);
-        }
-        (Some(EndCause::Stop), _) | (None, RunState::Stopping) => {
-            let (state, status, cause) = (RunState::Stopped, RunStatus::Cancelled, Some(EndCause::Stop));
-            return EventKind::RunFinished { state, status, cause };
-        }
-        (Some(EndCause::Rollback | EndCause::Reject) | None, _) => {}
-    }
-    let (succeeded, counted) = run.share();
-    let met = match run.workflow.success {
-        Success::All => succeeded == counted,
-        Success::Any => succeeded > 0 || counted == 0,
-        Success::Min(share) => f64::from(succeeded) >= share * f64::from(counted) - 1e-9,
-    };
-    match (met && !run.critical_failed, succeeded == counted) {
-        (true, true) => finished(RunState::Succeeded, RunStatus::Succeeded),
-        (true, false) => finished(RunState::Partial, RunStatus::Partial),
-        (false, _) => finished(RunState::Failed, RunStatus::Failed),
     }
 }

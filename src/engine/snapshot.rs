@@ -3,19 +3,24 @@
 //! A snapshot is only ever taken of an engine that has had this one run, so that what it says about agents comes from
 //! this run's events alone. Counts, queues and worklists are not in it: they follow from the rest.
 
-use super::registry::AgentEntry;
-use super::run::{Run, StepRun};
+use super::breaker::Breaker;
+use super::figures::Durations;
+use super::registry::{AgentEntry, Begun};
+use super::run::{Checkpoint, Rollback, Run, StepRun};
+use super::window::Window;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::Usage;
-use crate::model::id::{AgentId, Name, RunId};
+use crate::model::event::TakeOver;
+use crate::model::id::{AgentId, Name, RunId, StepId};
+use crate::model::policy::Mode;
 use crate::model::state::{Broken, EndCause, RunState, RunStatus};
 use crate::model::time::Micros;
-use crate::model::view::Busy;
+use crate::model::view::{Busy, Phases};
 use crate::model::workflow::Workflow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 #[derive(Serialize, Deserialize)]
@@ -33,9 +38,22 @@ struct Snapshot {
     resumes: u32,
     deadline_moved: Micros,
     parking: bool,
+    frozen: bool,
+    mode: Mode,
+    mode_reason: String,
+    checkpoints: Vec<Checkpoint>,
+    undo: VecDeque<StepId>,
+    rollback: Option<Rollback>,
+    undone: Vec<StepId>,
+    retried: bool,
+    question: Option<(u32, u32)>,
+    pins: Vec<(AgentId, usize)>,
+    durations: Durations,
+    ended_well: u32,
+    ended_ill: u32,
+    phases: Phases,
     steps: Vec<StepRun>,
-    data: Value,
-    critical_failed: bool,
+    data: Arc<Value>,
     fresh_failure: bool,
     active_max: u32,
     attempts: u32,
@@ -56,6 +74,14 @@ struct AgentState {
     succeeded: u64,
     failed: u64,
     measured: BTreeMap<Name, (u32, Micros)>,
+    breaker: Breaker,
+    parked: Option<Micros>,
+    parkings: u32,
+    said: u32,
+    window: Window,
+    worked: Micros,
+    /// By step.
+    begun: Vec<(StepId, Begun)>,
 }
 
 /// The run's state, and the event it stands behind; `None` where other runs have used the agents too.
@@ -71,6 +97,13 @@ pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
             succeeded: entry.succeeded,
             failed: entry.failed,
             measured: entry.measured().clone(),
+            breaker: entry.breaker.clone(),
+            parked: entry.parked,
+            parkings: entry.parkings,
+            said: entry.said,
+            window: entry.window.clone(),
+            worked: entry.worked,
+            begun: entry.begun.iter().map(|((_, step), begun)| (*step, *begun)).collect(),
         }
     };
     let snapshot = Snapshot {
@@ -86,9 +119,22 @@ pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
         resumes: run.resumes,
         deadline_moved: run.deadline_moved,
         parking: run.parking,
+        frozen: run.frozen,
+        mode: run.mode,
+        mode_reason: run.mode_reason.clone(),
+        checkpoints: run.checkpoints.clone(),
+        undo: run.undo.clone(),
+        rollback: run.rollback,
+        undone: run.undone.clone(),
+        retried: run.retried,
+        question: run.question,
+        pins: run.pins.clone(),
+        durations: run.durations.clone(),
+        ended_well: run.ended_well,
+        ended_ill: run.ended_ill,
+        phases: run.phases,
         steps: run.steps.clone(),
         data: run.data.clone(),
-        critical_failed: run.critical_failed,
         fresh_failure: run.fresh_failure,
         active_max: run.active_max,
         attempts: run.attempts,
@@ -124,8 +170,7 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     (run.started, run.ended, run.paused_since) = (snapshot.started, snapshot.ended, snapshot.paused_since);
     (run.paused_for, run.deadline_moved, run.resumes) =
         (snapshot.paused_for, snapshot.deadline_moved, snapshot.resumes);
-    (run.parking, run.critical_failed, run.fresh_failure) =
-        (snapshot.parking, snapshot.critical_failed, snapshot.fresh_failure);
+    (run.parking, run.fresh_failure) = (snapshot.parking, snapshot.fresh_failure);
     (run.data, run.busy, run.usage) = (snapshot.data, snapshot.busy, snapshot.usage);
     (run.active_max, run.attempts, run.retries) = (snapshot.active_max, snapshot.attempts, snapshot.retries);
     (run.fallbacks, run.faults) = (snapshot.fallbacks, snapshot.faults);
@@ -134,9 +179,18 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
         run.steps.iter_mut().for_each(|step| step.spent = 0);
     }
     run.agents_used = snapshot.agents_used;
-    run.recount();
+    (run.frozen, run.mode, run.mode_reason) = (snapshot.frozen, snapshot.mode, snapshot.mode_reason);
+    (run.checkpoints, run.undo, run.rollback) = (snapshot.checkpoints, snapshot.undo, snapshot.rollback);
+    (run.undone, run.retried, run.question) = (snapshot.undone, snapshot.retried, snapshot.question);
+    (run.durations, run.phases) = (snapshot.durations, snapshot.phases);
+    (run.ended_well, run.ended_ill) = (snapshot.ended_well, snapshot.ended_ill);
     let agents = run.agents.clone();
+    for (agent, home) in snapshot.pins {
+        // In the order in which they were made, so that classes have the same numbers.
+        run.pin_class(agents.get(agent.index()).copied().unwrap_or(agent), home);
+    }
     place_agents(run, &agents);
+    run.recount();
     let busy: Vec<_> = run
         .step_ids()
         .filter_map(|step| {
@@ -148,6 +202,12 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
         let entry: &mut AgentEntry = world.registry.agent_mut(place);
         (entry.broken, entry.breaks) = (state.broken, state.breaks);
         entry.set_measured(state.succeeded, state.failed, state.measured);
+        (entry.breaker, entry.parked, entry.parkings) = (state.breaker, state.parked, state.parkings);
+        (entry.said, entry.window, entry.worked) = (state.said, state.window, state.worked);
+        if let Some((of_run, ..)) = &mut entry.breaker.probe {
+            *of_run = id;
+        }
+        entry.begun.extend(state.begun.into_iter().map(|(step, begun)| ((id, step), begun)));
     }
     for (agent, busy) in busy {
         world.registry.agent_mut(agent).busy.insert((id, busy.step), busy);
@@ -168,8 +228,12 @@ fn place_agents(run: &mut Run, agents: &[AgentId]) {
         if let Some(current) = &mut step.current {
             current.agent = place(current.agent);
         }
-        if let Some((crate::model::state::WaitReason::Capability { broken, .. }, _)) = &mut step.wait {
-            broken.iter_mut().for_each(|id| *id = place(*id));
+        if let Some((why, _)) = &mut step.wait {
+            why.agents_mut().iter_mut().for_each(|id| *id = place(*id));
+        }
+        step.pinned = step.pinned.map(place);
+        if let Some(TakeOver::Reassign(Some(id))) = &mut step.take_over {
+            *id = place(*id);
         }
     }
 }

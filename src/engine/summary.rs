@@ -1,13 +1,14 @@
 //! A run's numbers: everything its result document is made of.
 
+use super::figures::{elapsed, figures};
 use super::run::Run;
 use super::world::World;
 use crate::model::completion::Failure;
-use crate::model::id::{AgentId, StepId};
+use crate::model::id::{AgentId, Name, StepId};
 use crate::model::state::{RunStatus, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{RunSummary, Saving, StepError, StepSummary};
-use std::collections::BTreeSet;
+use crate::model::view::{AgentSummary, RunSummary, Saving, StepError, StepSummary};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
     let started = run.started.unwrap_or(now);
@@ -39,7 +40,7 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         seed: run.seed,
         seq: run.seq,
         saving: Saving::default(),
-        data: run.data.clone(),
+        data: (*run.data).clone(),
         outputs: run
             .step_ids()
             .filter_map(|id| Some((run.spec(id).id.clone(), run.step(id).output.clone()?)))
@@ -47,7 +48,7 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         elapsed,
         busy: run.busy,
         critical_path,
-        lower_bound: critical_path.max(slot_bound(world, run)),
+        lower_bound: lower_bound(world, run, now),
         max_parallel: run.active_max,
         agents_used: u32::try_from(run.agents_used.len()).unwrap_or(u32::MAX),
         attempts: run.attempts,
@@ -55,20 +56,61 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         fallbacks: run.fallbacks,
         success_rate: if counted == 0 { 1.0 } else { f64::from(succeeded) / f64::from(counted) },
         counts: run.counts,
-        mode: run.workflow.mode,
-        mode_reason: run.workflow.mode_reason(),
+        mode: run.mode,
+        mode_reason: run.mode_reason.clone(),
         usage: run.usage,
         errors: errors(world, run),
         steps_hit: u32::try_from(hit.len()).unwrap_or(u32::MAX),
         steps_recovered: u32::try_from(repairs.len()).unwrap_or(u32::MAX),
         faults: run.faults,
         mttr: mean(&repairs),
-        figures: crate::model::view::Figures::default(),
-        agents: Vec::new(),
-        undone: Vec::new(),
-        asks: Vec::new(),
+        figures: figures(world, run, now),
+        agents: agents(world, run, now),
+        undone: run.undone.iter().map(|id| run.spec(*id).id.clone()).collect(),
+        asks: asks(run),
         steps: steps.collect(),
     }
+}
+
+/// No schedule on the run's agents could have been shorter than this.
+pub(crate) fn lower_bound(world: &World, run: &Run, now: Micros) -> Micros {
+    critical_path(run, now).max(slot_bound(world, run))
+}
+
+/// What only a person can answer.
+fn asks(run: &Run) -> Vec<Name> {
+    if run.state.ended() {
+        return Vec::new();
+    }
+    let of_run = run.question.map(|_| "run".into());
+    let asking = run.step_ids().filter(|id| {
+        let entry = run.step(*id);
+        entry.state == StepState::Unknown || entry.wait.as_ref().is_some_and(|(why, _)| why.asks_a_person())
+    });
+    of_run.into_iter().chain(asking.map(|id| run.spec(id).id.clone())).collect()
+}
+
+/// What each agent did in the run: what it did for others is not counted.
+fn agents(world: &World, run: &Run, now: Micros) -> Vec<AgentSummary> {
+    let elapsed = elapsed(run, run.ended.unwrap_or(now)).as_secs_f64();
+    let mut all: BTreeMap<AgentId, (u64, u64, Micros)> =
+        run.agents_used.iter().map(|id| (*id, (0, 0, Micros::ZERO))).collect();
+    for attempt in run.steps.iter().flat_map(|step| &step.log) {
+        let (succeeded, failed, worked) = all.entry(attempt.agent).or_default();
+        match (&attempt.failure, attempt.ended) {
+            (None, Some(_)) => *succeeded += 1,
+            (Some(failure), _) if failure.class.blames_the_agent() => *failed += 1,
+            _ => {}
+        }
+        *worked += attempt.ended.unwrap_or(now).saturating_sub(attempt.started);
+    }
+    let summary = |(id, (succeeded, failed, worked)): (AgentId, (u64, u64, Micros))| {
+        let definition = &world.registry.agent(id).definition;
+        let capacity = elapsed * f64::from(definition.slots);
+        let utilisation = if capacity > 0.0 { (worked.as_secs_f64() / capacity).min(1.0) } else { 0.0 };
+        AgentSummary { agent: definition.id.clone(), succeeded, failed, utilisation }
+    };
+    all.into_iter().map(summary).collect()
 }
 
 fn mean(times: &[Micros]) -> Option<Micros> {
@@ -102,11 +144,16 @@ fn slot_bound(world: &World, run: &Run) -> Micros {
 
 /// Final failures, in the order of the file.
 fn errors(world: &World, run: &Run) -> Vec<StepError> {
-    let failed = run.step_ids().filter(|id| run.step(*id).state == StepState::Failed);
-    failed
-        .filter_map(|id| {
+    let not_undone = |id: StepId| run.step(id).undo.as_ref().and_then(|undo| undo.failure.as_deref());
+    let own = |id: StepId| run.step(id).failure.as_deref().filter(|_| run.step(id).state == StepState::Failed);
+    let undo = |failure: &Failure| Failure {
+        message: format!("what it did could not be undone: {}", failure.message),
+        ..failure.clone()
+    };
+    run.step_ids()
+        .flat_map(|id| own(id).cloned().into_iter().chain(not_undone(id).map(undo)).map(move |failure| (id, failure)))
+        .filter_map(|(id, failure)| {
             let step = run.step(id);
-            let failure: Failure = step.failure.as_deref()?.clone();
             let agent = step.log.back().map(|attempt| world.registry.agent(attempt.agent).definition.id.clone());
             Some(StepError { step: run.spec(id).id.clone(), failure, attempts: step.attempts, agent })
         })

@@ -66,11 +66,35 @@ pub enum Bug {
     ChecksumNotChecked,
     /// A journal that ends early counts as whole.
     HeadNotCompared,
+    /// An open breaker lets attempts through.
+    OpenBreakerLetsThrough,
+    /// An agent that takes no calls is given work.
+    ParkedAgentGetsWork,
+    /// What attempts take of an agent is not looked at.
+    ResourcesIgnored,
+    /// A probe that is taken away keeps its permit.
+    ProbeNotReleased,
+    /// A lock that is held is taken again.
+    LockIgnored,
+    /// Who waits for a lock is not told that it is free.
+    LockNotHandedOn,
+    /// An agent that takes no more calls spends a retry.
+    RateLimitSpends,
+    /// What was done is undone in the order it was done.
+    CompensatesForwards,
+    /// What was undone is undone again.
+    CompensatesTwice,
+    /// A step after which there is no way back is undone.
+    PivotIgnored,
+    /// An attempt that is halted times out.
+    FrozenClockRuns,
+    /// An agent that takes no calls is never asked again after a crash.
+    TimerOfParkingLost,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 43] = [
         Self::StaleTimeoutAccepted,
         Self::StaleBackoffAccepted,
         Self::DeadlineEpochIgnored,
@@ -102,6 +126,18 @@ impl Bug {
         Self::ChecksumNotChained,
         Self::ChecksumNotChecked,
         Self::HeadNotCompared,
+        Self::OpenBreakerLetsThrough,
+        Self::ParkedAgentGetsWork,
+        Self::ResourcesIgnored,
+        Self::ProbeNotReleased,
+        Self::LockIgnored,
+        Self::LockNotHandedOn,
+        Self::RateLimitSpends,
+        Self::CompensatesForwards,
+        Self::CompensatesTwice,
+        Self::PivotIgnored,
+        Self::FrozenClockRuns,
+        Self::TimerOfParkingLost,
     ];
 }
 

@@ -294,6 +294,11 @@ impl WaitReason {
             Self::Barrier { .. } => "barrier",
         }
     }
+    /// Whether it ends as soon as an agent takes the step's work.
+    #[must_use]
+    pub const fn is_about_agents(&self) -> bool {
+        matches!(self, Self::Capability { .. } | Self::RateLimit { .. } | Self::Breaker { .. })
+    }
     /// Whether only a person can end it.
     #[must_use]
     pub const fn asks_a_person(&self) -> bool {

@@ -1,9 +1,12 @@
 //! State and input to facts, or a refusal. One dispatching match; the arms live by family.
 
 pub(crate) mod agent;
+pub(crate) mod by_hand;
+mod cancel;
 mod recover;
-mod run;
+pub(crate) mod run;
 pub(crate) mod step;
+pub(crate) mod undo;
 
 use super::input::Input;
 use super::world::World;
@@ -24,10 +27,17 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
             Ok(())
         }
         Input::Timer(timer) => {
-            decide_timer(world, *timer, decided);
+            decide_timer(world, now, *timer, decided);
             Ok(())
         }
-        Input::Health { .. } | Input::Load { .. } => Ok(()),
+        Input::Health { agent, fault } => {
+            agent::checked(world, *agent, fault.as_deref(), decided);
+            Ok(())
+        }
+        Input::Load { per_core } => {
+            world.runs.iter().for_each(|run| run::weigh(world, run, *per_core, decided));
+            Ok(())
+        }
         Input::Reopened { run, ask } => {
             recover::reopened(world, *run, *ask, decided);
             Ok(())
@@ -46,30 +56,44 @@ fn decide_command(world: &World, now: Micros, command: &Command, decided: &mut D
     {
         return Err(Rejection::new("there is no such run"));
     }
-    match *command {
-        Command::Start { run } => run::start(world.run(run), decided),
-        Command::Pause { run } => run::pause(world.run(run), decided),
-        Command::Resume { run } => run::resume(world.run(run), decided),
-        Command::Stop { run } => run::stop(world.run(run), decided),
-        Command::Park { run } => run::park(world.run(run), decided),
-        Command::RetryFailed { run } => step::retry_failed(world.run(run), decided),
-        Command::Cancel { run, cause } => run::cancel(world.run(run), cause, decided),
-        Command::CancelStep { run, step } => step::cancel(world.run(run), step, decided),
-        Command::RetryStep { run, step } => step::retry(world.run(run), step, decided),
-        Command::SetPriority { run, step, priority } => step::set_priority(world.run(run), step, priority, decided),
-        Command::FailAgent { agent } => agent::fail(world, now, agent, decided),
-        Command::HealAgent { agent } => agent::heal(world, agent, decided),
-        _ => Err(Rejection::new("this is not supported yet")),
+    match command {
+        Command::Start { run } => run::start(world.run(*run), decided),
+        Command::Pause { run } => run::pause(world.run(*run), decided),
+        Command::Freeze { run } => run::freeze(world.run(*run), decided),
+        Command::Resume { run } => run::resume(world.run(*run), decided),
+        Command::Stop { run } => run::stop(world.run(*run), decided),
+        Command::Park { run } => run::park(world.run(*run), decided),
+        Command::RetryFailed { run } => by_hand::retry_failed(world.run(*run), decided),
+        Command::Cancel { run, cause } => run::cancel(world.run(*run), *cause, decided),
+        Command::CancelStep { run, step } => cancel::step(world.run(*run), *step, decided),
+        Command::CancelWhere { run, which, reassign } => {
+            cancel::these(world, world.run(*run), which, *reassign, decided)
+        }
+        Command::RetryStep { run, step } => by_hand::retry(world.run(*run), *step, decided),
+        Command::SkipStep { run, step } => by_hand::skip(world.run(*run), *step, decided),
+        Command::CompleteStep { run, step, output } => by_hand::complete(world.run(*run), *step, output, decided),
+        Command::ReassignStep { run, step, agent } => by_hand::reassign(world, world.run(*run), *step, *agent, decided),
+        Command::Answer { run, step, answer } => by_hand::answer(world.run(*run), *step, answer, decided),
+        Command::Rollback { run, to } => undo::by_hand(world.run(*run), *to, decided),
+        Command::SetPriority { run, step, priority } => {
+            by_hand::set_priority(world.run(*run), *step, *priority, decided)
+        }
+        Command::FailAgent { agent } => agent::fail(world, now, *agent, decided),
+        Command::HealAgent { agent } => agent::heal(world, *agent, decided),
+        Command::SetBreaker { agent, mode } => agent::set_breaker(world, *agent, *mode, decided),
     }
 }
 
-fn decide_timer(world: &World, timer: Timer, decided: &mut Decided) {
+fn decide_timer(world: &World, now: Micros, timer: Timer, decided: &mut Decided) {
     match timer {
-        Timer::AttemptTimeout { run, step, attempt } => step::timed_out(world.run(run), step, attempt, decided),
+        Timer::AttemptTimeout { run, step, attempt } => step::timed_out(world.run(run), now, step, attempt, decided),
+        Timer::Idle { run, step, attempt } => step::fell_silent(world.run(run), step, attempt, decided),
         Timer::Backoff { run, step, attempt } => step::backed_off(world.run(run), step, attempt, decided),
+        Timer::Approval { run, step } => step::unanswered(world.run(run), now, step, decided),
         Timer::Deadline { run, epoch } => run::deadline(world.run(run), epoch, decided),
         Timer::Heal { agent, epoch } => agent::healed_by_itself(world, agent, epoch, decided),
-        Timer::Idle { .. } | Timer::Approval { .. } | Timer::Unpark { .. } | Timer::Breaker { .. } => {}
+        Timer::Unpark { agent, epoch } => agent::unparked(world, agent, epoch, decided),
+        Timer::Breaker { agent, epoch } => agent::breaker_due(world, now, agent, epoch, decided),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The caller has proved that nothing of the old attempts is left. An attempt that was being ended anyway (a timeout, a
 //! cancel, a fault) has ended as it was to; the outcome of any other is unknown, and the step says what follows.
 
-use super::{Decided, agent, step};
+use super::{Decided, step};
 use crate::engine::run::Run;
 use crate::engine::world::World;
 use crate::model::bug::{Bug, seeded};
@@ -31,10 +31,6 @@ pub(crate) fn reopened(world: &World, run: RunId, ask: bool, decided: &mut Decid
     let broken = |id: &AgentId| world.registry.agent(*id).broken.as_ref();
     let lost = |id: &&AgentId| broken(id).is_some_and(|broken| !broken.injected);
     decided.extend(run.agents.iter().filter(lost).map(|&agent| (run.id, EventKind::AgentHealed { agent })));
-    // Others may have been healed by another run of this engine, which the journal does not know.
-    let sound = |id: &&AgentId| lost(id) || broken(id).is_none();
-    let sound: Vec<AgentId> = run.agents.iter().filter(sound).copied().collect();
-    agent::call_back(run, &sound, decided);
     for step in run.step_ids().filter(|&id| run.step(id).state == StepState::Unknown) {
         // Another definition may have an answer by now.
         if run.spec(step).on_unknown == OnUnknown::Retry {
@@ -59,6 +55,11 @@ pub(crate) fn lost(world: &World, now: Micros, at: (RunId, StepId, u32), ask: bo
     let failure = Failure::new(FailureClass::Unknown, "upbeat ended while it ran; what it did is not known");
     let (agent, proof) = (current.agent, EndProof::Proved);
     decided.push((run.id, EventKind::AttemptFailed { step, attempt, agent, failure, usage: None, proof }));
+    if current.undo {
+        // It is undone with the same idempotency key as before, whatever came of it.
+        decided.push((run.id, EventKind::StepCompensating { step }));
+        return;
+    }
     if seeded(Bug::UnknownTakenAsDone) {
         step::done(run, step, &Arc::new(serde_json::Value::Null), None, None, decided);
         return;

@@ -1,23 +1,23 @@
-//! Steps and their attempts: ends, timeouts, retries, fallbacks, and what people ask for.
+//! Steps and their attempts: inputs, ends, timeouts, retries, fallbacks.
 
-use super::Decided;
+use super::{Decided, agent, undo};
+use crate::engine::breaker::Says;
 use crate::engine::evolve::output_paths;
 use crate::engine::react::{DRAW_BACKOFF, ending_failure};
 use crate::engine::route;
-use crate::engine::run::{Current, NeedState, Run};
+use crate::engine::run::{Current, Run};
 use crate::engine::world::World;
 use crate::model::bug::{Bug, seeded};
-use crate::model::command::Rejection;
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
-use crate::model::defaults::PRIORITY_MAX;
-use crate::model::event::{EndingWhy, EventKind};
+use crate::model::defaults::RATE_LIMIT_WAITS;
+use crate::model::event::{EndingWhy, EventKind, TakeOver};
 use crate::model::id::{AgentId, Name, StepId};
-use crate::model::policy::Mode;
+use crate::model::policy::OnExhausted;
 use crate::model::rng;
-use crate::model::state::{RunState, SkipReason, StepState, WaitReason};
-use crate::model::step::Fallback;
+use crate::model::state::{SkipReason, StepState, WaitReason};
+use crate::model::step::{Decision, Fallback, Work};
 use crate::model::time::Micros;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The payload of a step: `with`, and the mapped input over it; and the keys whose paths lead nowhere.
@@ -42,6 +42,11 @@ pub(crate) fn input_of(run: &Run, step: StepId) -> Result<(Arc<Value>, Vec<Strin
     Ok((Arc::new(Value::Object(payload)), missing))
 }
 
+/// The step may be given to an agent again.
+pub(crate) const fn ready_again(step: StepId) -> EventKind {
+    EventKind::StepReady { step, input: None, missing: Vec::new() }
+}
+
 /// The end of an attempt.
 pub(crate) fn completed(world: &World, now: Micros, completion: &Completion, decided: &mut Decided) {
     let run = world.run(completion.run);
@@ -53,49 +58,63 @@ pub(crate) fn completed(world: &World, now: Micros, completion: &Completion, dec
             return;
         }
     };
-    if let (None, Outcome::Succeeded { output }) = (current.ending, &completion.outcome) {
-        succeeded(run, step, &current, output, completion, decided);
+    let output = match (current.ending, &completion.outcome) {
+        (None, Outcome::Succeeded { output }) => Some(output),
+        _ => None,
+    };
+    let attempt = (run.id, step, current.attempt);
+    if let Some(output) = output {
+        let (attempt, agent, usage) = (current.attempt, current.agent, completion.usage);
+        decided.push((run.id, EventKind::AttemptSucceeded { step, attempt, agent, usage }));
+        agent::attempt_ended(world, now, agent, (run.id, step, attempt), Says::Works, decided);
+        if current.undo {
+            decided.push((run.id, EventKind::StepCompensated { step, output: output.clone() }));
+        } else {
+            done(run, step, output, run.step(step).fallback, None, decided);
+        }
         return;
     }
     let failure = failure_of(world, run, step, &current, completion);
-    decided.push((
-        run.id,
-        EventKind::AttemptFailed {
-            step,
-            attempt: current.attempt,
-            agent: current.agent,
-            failure: failure.clone(),
-            usage: completion.usage,
-            proof: completion.proof,
-        },
-    ));
+    let says = if current.ending == Some(EndingWhy::Fault) { Says::Nothing } else { Says::of(Some(failure.class)) };
+    let (agent, usage, proof) = (current.agent, completion.usage, completion.proof);
+    let kind =
+        EventKind::AttemptFailed { step, attempt: current.attempt, agent, failure: failure.clone(), usage, proof };
+    decided.push((run.id, kind));
+    agent::attempt_ended(world, now, agent, attempt, says, decided);
     if let Some(reason) = &completion.agent_lost {
-        lose_agent(world, current.agent, reason, decided);
+        agent::lose(world, agent, reason, decided);
     }
+    if current.undo {
+        undo::failed(world, now, run, step, &current, failure, decided);
+    } else {
+        after_end(world, now, run, step, &current, failure, decided);
+    }
+}
+
+/// What follows from the end of an attempt that did not succeed.
+fn after_end(
+    world: &World,
+    now: Micros,
+    run: &Run,
+    step: StepId,
+    current: &Current,
+    failure: Failure,
+    decided: &mut Decided,
+) {
     match current.ending {
         Some(EndingWhy::Cancel) => {
             let (because, cause) = (run.step(step).cancelled_by, run.cause);
             decided.push((run.id, EventKind::StepCancelled { step, because, cause }));
         }
         Some(EndingWhy::Deadline) => decided.push((run.id, EventKind::StepFailed { step, failure })),
-        Some(EndingWhy::Park) => {
-            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
-        }
-        _ => after_failure(world, now, run, step, &current, failure, decided),
+        Some(EndingWhy::Park) => decided.push((run.id, ready_again(step))),
+        Some(EndingWhy::TakenOver) => match &run.step(step).take_over {
+            Some(TakeOver::Skip) => decided.push((run.id, EventKind::StepSkipped { step, why: SkipReason::ByHand })),
+            Some(TakeOver::Complete(output)) => done(run, step, output, None, None, decided),
+            Some(TakeOver::Reassign(_)) | None => decided.push((run.id, ready_again(step))),
+        },
+        _ => after_failure(world, now, run, step, current, failure, decided),
     }
-}
-
-fn succeeded(
-    run: &Run,
-    step: StepId,
-    current: &Current,
-    output: &Arc<Value>,
-    completion: &Completion,
-    decided: &mut Decided,
-) {
-    let (attempt, agent) = (current.attempt, current.agent);
-    decided.push((run.id, EventKind::AttemptSucceeded { step, attempt, agent, usage: completion.usage }));
-    done(run, step, output, run.step(step).fallback, None, decided);
 }
 
 /// A step is done with an output: it goes into the data.
@@ -134,17 +153,6 @@ fn failure_of(world: &World, run: &Run, step: StepId, current: &Current, complet
     failure
 }
 
-/// An agent that cannot be used any more is broken in every run that knows it.
-fn lose_agent(world: &World, agent: AgentId, reason: &str, decided: &mut Decided) {
-    if world.registry.agent(agent).broken.is_some() {
-        return;
-    }
-    for run in world.live_runs_with(agent) {
-        let kind = EventKind::AgentBroken { agent, reason: reason.to_owned(), injected: false, until: None };
-        decided.push((run.id, kind));
-    }
-}
-
 /// Retry elsewhere at once, retry later, fall back, or give up.
 fn after_failure(
     world: &World,
@@ -161,7 +169,11 @@ fn after_failure(
     let others = || route::unbroken(&world.registry, class).any(|id| id != current.agent);
     // An agent that could not even be started has not used up a try, as long as somebody else can take the step.
     if failure.class == FailureClass::Unreachable && others() {
-        decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+        decided.push((run.id, ready_again(step)));
+        return;
+    }
+    if failure.class == FailureClass::RateLimited {
+        rate_limited(world, now, run, step, current, failure, decided);
         return;
     }
     let used = entry.spent.saturating_sub(1);
@@ -171,54 +183,137 @@ fn after_failure(
         fall_back(run, step, failure, decided);
         return;
     }
-    if let Some(agent) = fresh_agent(world, run, step, current) {
+    if !budget_allows(run) {
+        let message = format!("{}; the run's retry budget is spent", failure.message);
+        fall_back(run, step, Failure { message, ..failure }, decided);
+        return;
+    }
+    if let Some(agent) = fresh_agent(world, run, step, current)
+        && ends_in_time(world, run, step, &[agent], now)
+    {
         let (attempt, fallback) = (current.attempt + 1, entry.fallback);
         decided.push((run.id, EventKind::AttemptStarted { step, attempt, agent, fallback, undo: false }));
         return;
     }
     let draw = rng::unit(rng::draw(run.seed, &[DRAW_BACKOFF, u64::from(step.0), u64::from(current.attempt)]));
-    let until = Some(now + policy.wait(used + 1, draw));
+    let until = now + policy.wait(used + 1, draw);
+    if !ends_in_time(world, run, step, &class.candidates, until) {
+        let message = format!("{}; another attempt could not end before the run's deadline", failure.message);
+        fall_back(run, step, Failure { message, ..failure }, decided);
+        return;
+    }
     let why = WaitReason::Backoff { retry: used + 1, limit: policy.limit };
-    decided.push((run.id, EventKind::StepWaiting { step, why, until }));
+    decided.push((run.id, EventKind::StepWaiting { step, why, until: Some(until) }));
+}
+
+/// The agent takes no more calls: it is left alone, and the step has lost nothing but time.
+fn rate_limited(
+    world: &World,
+    now: Micros,
+    run: &Run,
+    step: StepId,
+    current: &Current,
+    failure: Failure,
+    decided: &mut Decided,
+) {
+    let met = run.step(step).limited + 1;
+    let wait = agent::limited(world, current.agent, &failure, run.seed, (run.id, step, current.attempt));
+    let message = match wait {
+        Some((wait, said)) if met <= RATE_LIMIT_WAITS => {
+            agent::park(world, current.agent, now + wait, Some(said), decided);
+            decided.push((run.id, ready_again(step)));
+            return;
+        }
+        Some(_) => format!("{}; it was met {met} times by agents that take no more calls", failure.message),
+        None => format!("{}; it asks for a longer wait than anybody should have to", failure.message),
+    };
+    fall_back(run, step, Failure { message, ..failure }, decided);
+}
+
+/// Whether the run may spend another retry, where it has declared how many it may.
+fn budget_allows(run: &Run) -> bool {
+    run.workflow.limits.retry_budget.is_none_or(|budget| {
+        let planned =
+            run.steps.iter().filter(|step| matches!(step.wait, Some((WaitReason::Backoff { .. }, _)))).count();
+        let planned = u32::try_from(planned).unwrap_or(u32::MAX);
+        let first = run.steps.iter().filter(|step| step.started.is_some()).count();
+        budget.allows(u32::try_from(first).unwrap_or(u32::MAX), run.retries + planned)
+    })
+}
+
+/// Whether an attempt that begins then could end before the run's deadline, on the fastest of these agents. Where nothing
+/// is known of its duration it counts as none.
+fn ends_in_time(world: &World, run: &Run, step: StepId, agents: &[AgentId], begin: Micros) -> bool {
+    let Some(deadline) = run.deadline() else { return true };
+    let spec = run.spec_now(step);
+    let known = agents.iter().filter_map(|id| world.registry.agent(*id).known(spec)).min();
+    begin + known.unwrap_or_default() < deadline
 }
 
 /// A capable agent that is free and has not tried the step yet. The failed attempt's own slot is about to be free, so
 /// the limits of the run have room for one.
 fn fresh_agent(world: &World, run: &Run, step: StepId, current: &Current) -> Option<AgentId> {
     let entry = run.step(step);
-    let turn = match run.workflow.mode {
-        Mode::Parallel => true,
-        _ => run.shape.order.get(run.cursor) == Some(&step),
-    };
-    if !run.state.dispatches() || !turn || current.class != entry.class {
+    if !run.state.dispatches() || !run.has_turn(step) || current.class != entry.class {
         return None;
     }
     route::pick(&world.registry, run, step, entry.class, true)
 }
 
 /// The next fallback, or the end.
-fn fall_back(run: &Run, step: StepId, failure: Failure, decided: &mut Decided) {
+pub(crate) fn fall_back(run: &Run, step: StepId, failure: Failure, decided: &mut Decided) {
+    if take_fallback(run, step, decided) {
+        return;
+    }
+    let person = run.spec(step).on_exhausted == OnExhausted::Pause && run.cause.is_none();
+    if person && failure.class != FailureClass::Deadline {
+        decided.push((run.id, EventKind::StepWaiting { step, why: WaitReason::Person, until: None }));
+    } else {
+        decided.push((run.id, EventKind::StepFailed { step, failure }));
+    }
+}
+
+/// Takes the next fallback, if there is one.
+pub(crate) fn take_fallback(run: &Run, step: StepId, decided: &mut Decided) -> bool {
     let next = run.step(step).fallback.map_or(0, |at| at + 1);
     match run.spec(step).fallback.get(next as usize) {
         Some(Fallback::Value(value)) => {
             decided.push((run.id, EventKind::FallbackTaken { step, fallback: next }));
             done(run, step, &Arc::new(value.clone()), Some(next), None, decided);
+            true
         }
         Some(Fallback::Agent(_) | Fallback::Capability(_)) => {
             decided.push((run.id, EventKind::FallbackTaken { step, fallback: next }));
-            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+            decided.push((run.id, ready_again(step)));
+            true
         }
-        None => decided.push((run.id, EventKind::StepFailed { step, failure })),
+        None => false,
     }
 }
 
-/// An attempt's time is over, if it is still under way.
-pub(crate) fn timed_out(run: &Run, step: StepId, attempt: u32, decided: &mut Decided) {
+/// An attempt's time is over, if it is still under way and was at work for so long.
+pub(crate) fn timed_out(run: &Run, now: Micros, step: StepId, attempt: u32, decided: &mut Decided) {
+    let limit = run.spec_now(step).timeout;
     let due = run.step(step).current.as_ref().is_some_and(|current| {
-        (current.attempt == attempt || seeded(Bug::StaleTimeoutAccepted)) && current.ending.is_none()
+        let own = current.attempt == attempt || seeded(Bug::StaleTimeoutAccepted);
+        let stands = current.halted.is_some() || limit.is_none_or(|limit| current.worked(now) < limit);
+        let stands = stands && !seeded(Bug::FrozenClockRuns) && !seeded(Bug::StaleTimeoutAccepted);
+        own && current.ending.is_none() && !stands
     });
     if due {
         decided.push((run.id, EventKind::AttemptEnding { step, attempt, why: EndingWhy::Timeout }));
+    }
+}
+
+/// An attempt has been silent for too long; the driver has made sure.
+pub(crate) fn fell_silent(run: &Run, step: StepId, attempt: u32, decided: &mut Decided) {
+    let due = run
+        .step(step)
+        .current
+        .as_ref()
+        .is_some_and(|current| current.attempt == attempt && current.ending.is_none() && current.halted.is_none());
+    if due {
+        decided.push((run.id, EventKind::AttemptEnding { step, attempt, why: EndingWhy::Idle }));
     }
 }
 
@@ -227,147 +322,31 @@ pub(crate) fn backed_off(run: &Run, step: StepId, attempt: u32, decided: &mut De
     let entry = run.step(step);
     let own = entry.attempts == attempt || seeded(Bug::StaleBackoffAccepted);
     if own && matches!(entry.wait, Some((WaitReason::Backoff { .. }, _))) {
-        decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+        let undo = entry.state == StepState::Compensating;
+        let next = if undo { EventKind::StepCompensating { step } } else { ready_again(step) };
+        decided.push((run.id, next));
     }
 }
 
-fn existing(run: &Run, step: StepId) -> Result<&str, Rejection> {
-    let found = run.workflow.steps.get(step.index());
-    found.map(|step| &*step.id).ok_or_else(|| Rejection::new("there is no such step"))
-}
-
-/// Cancels a step and everything that relies on its success; a second cancel hurries the first.
-pub(crate) fn cancel(run: &Run, step: StepId, decided: &mut Decided) -> Result<(), Rejection> {
-    let name = existing(run, step)?;
-    if run.started.is_none() {
-        return Err(Rejection::with_way_out("the run has not been started", "start it first"));
-    }
-    let entry = run.step(step);
-    if entry.state.ended() {
-        return Err(Rejection::new(format!("{name} has ended; it is {}", entry.state.word())));
-    }
-    cancel_one(run, step, None, decided);
-    if seeded(Bug::CancelLosesDependents) {
-        return Ok(());
-    }
-    for dependent in run.dependents_of_success(step) {
-        cancel_one(run, dependent, Some(step), decided);
-    }
-    Ok(())
-}
-
-fn cancel_one(run: &Run, step: StepId, because: Option<StepId>, decided: &mut Decided) {
-    let entry = run.step(step);
-    if let Some(current) = &entry.current {
-        let (attempt, why) = (current.attempt, EndingWhy::Cancel);
-        decided.push((run.id, EventKind::AttemptEnding { step, attempt, why }));
-        if entry.state != StepState::Cancelling {
-            decided.push((run.id, EventKind::StepCancelling { step }));
-        }
-    } else {
-        decided.push((run.id, EventKind::StepCancelled { step, because, cause: None }));
+/// Nobody answered an approval in time: what was declared for that case counts as the answer.
+pub(crate) fn unanswered(run: &Run, now: Micros, step: StepId, decided: &mut Decided) {
+    let due = match &run.step(step).wait {
+        Some((WaitReason::Approval, Some(until))) => *until <= now,
+        _ => false,
+    };
+    let Work::Approval { default: Some(default), .. } = &run.spec(step).work else { return };
+    if due {
+        decide_approval(run, step, *default, "nobody answered in time", decided);
     }
 }
 
-/// Opens an ended step again, with what was skipped or cancelled because of it.
-pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<(), Rejection> {
-    let name = existing(run, step)?;
-    let entry = run.step(step);
-    match entry.state {
-        StepState::Failed | StepState::Cancelled | StepState::Skipped => {}
-        StepState::Unknown => {
-            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
-            return Ok(());
-        }
-        StepState::Succeeded if seeded(Bug::DoneStepReopened) => {}
-        StepState::Succeeded => return Err(Rejection::new(format!("{name} is done; a step completes at most once"))),
-        StepState::Waiting if matches!(entry.wait, Some((WaitReason::Backoff { .. }, _))) => {
-            // A person who presses retry during a backoff means: now.
-            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
-            return Ok(());
-        }
-        state => return Err(Rejection::new(format!("{name} has not ended; it is {}", state.word()))),
-    }
-    if matches!(run.state, RunState::Cancelling | RunState::Stopping) {
-        return Err(Rejection::with_way_out(format!("the run is {}", run.state.word()), "wait until it has ended"));
-    }
-    let lost = run.spec(step).needs.iter().find(|n| matches!(run.need_state(n.step, n.on), NeedState::Lost(_)));
-    if let Some(need) = lost {
-        let need = &run.spec(need.step).id;
-        return Err(Rejection::with_way_out(
-            format!("{name} needs {need}, which did not end well"),
-            format!("retry {need} first"),
-        ));
-    }
-    if run.state.ended() {
-        decided.push((run.id, EventKind::RunReopened));
-    }
-    decided.push((run.id, EventKind::StepReopened { step }));
-    for dependent in taken_along(run, step) {
-        decided.push((run.id, EventKind::StepReopened { step: dependent }));
-    }
-    Ok(())
-}
-
-/// Opens everything that did not succeed; what was skipped for good reason is skipped again.
-pub(crate) fn retry_failed(run: &Run, decided: &mut Decided) -> Result<(), Rejection> {
-    if run.started.is_none() || matches!(run.state, RunState::Cancelling | RunState::Stopping) {
-        return Err(Rejection::with_way_out(format!("the run is {}", run.state.word()), "wait until it has ended"));
-    }
-    let state = |step: &StepId| run.step(*step).state;
-    let worth_it = |step: &StepId| matches!(state(step), StepState::Failed | StepState::Cancelled | StepState::Unknown);
-    if !run.shape.order.iter().any(worth_it) {
-        return Err(Rejection::new("nothing of it failed or was cancelled"));
-    }
-    if run.state.ended() {
-        decided.push((run.id, EventKind::RunReopened));
-    }
-    for &step in &run.shape.order {
-        match state(&step) {
-            StepState::Failed | StepState::Cancelled | StepState::Skipped => {
-                decided.push((run.id, EventKind::StepReopened { step }));
-            }
-            StepState::Unknown => {
-                decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
-            }
-            _ => {}
+/// An approval is given or refused.
+pub(crate) fn decide_approval(run: &Run, step: StepId, decision: Decision, by: &str, decided: &mut Decided) {
+    match decision {
+        Decision::Approve => done(run, step, &Arc::new(json!({"approved": true, "by": by})), None, None, decided),
+        Decision::Reject => {
+            let failure = Failure::new(FailureClass::Rejected, format!("not approved: {by}"));
+            decided.push((run.id, EventKind::StepFailed { step, failure }));
         }
     }
-    Ok(())
-}
-
-/// Dependents that were skipped or cancelled because of `step`, directly or through others, in topological order.
-fn taken_along(run: &Run, step: StepId) -> Vec<StepId> {
-    let mut taken = vec![false; run.steps.len()];
-    taken[step.index()] = true;
-    let mut found = Vec::new();
-    for &next in &run.shape.order {
-        let entry = run.step(next);
-        let because = match (entry.state, entry.skip) {
-            (StepState::Skipped, Some(SkipReason::Upstream { need } | SkipReason::NotNeeded { need })) => {
-                taken[need.index()]
-            }
-            (StepState::Cancelled, _) => entry.cancelled_by.is_some_and(|by| taken[by.index()]),
-            _ => false,
-        };
-        if because {
-            taken[next.index()] = true;
-            found.push(next);
-        }
-    }
-    found
-}
-
-pub(crate) fn set_priority(run: &Run, step: StepId, priority: u8, decided: &mut Decided) -> Result<(), Rejection> {
-    let name = existing(run, step)?;
-    let entry = run.step(step);
-    if entry.state.ended() || entry.state.active() {
-        let reason = format!("{name} is {}: its priority decides nothing any more", entry.state.word());
-        return Err(Rejection::new(reason));
-    }
-    if priority > PRIORITY_MAX || priority == entry.priority {
-        return Err(Rejection::new(format!("the priority of {name} is {} of 0–{PRIORITY_MAX}", entry.priority)));
-    }
-    decided.push((run.id, EventKind::PriorityChanged { step, priority }));
-    Ok(())
 }

@@ -1,0 +1,195 @@
+//! What steps share by name: locks and semaphores, which an attempt holds, and barriers, at which steps meet.
+//!
+//! A step takes all it needs in one moment, when its attempt begins, and gives it back when the attempt ends; it holds
+//! nothing while it waits. So no two steps can wait for each other. (What can never be met, because steps of a barrier
+//! need each other, is found by the reader.)
+
+use super::run::Run;
+use crate::model::bug::{Bug, seeded};
+use crate::model::id::{Name, StepId};
+use crate::model::state::{StepState, WaitReason};
+use crate::model::workflow::Workflow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A lock or a semaphore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gate {
+    pub(crate) name: Name,
+    pub(crate) is_lock: bool,
+    pub(crate) permits: u32,
+    /// Steps that name it.
+    pub(crate) members: Vec<StepId>,
+    /// Those with an attempt under way.
+    pub(crate) holders: BTreeSet<StepId>,
+}
+
+impl Gate {
+    /// Whether a step could take it now.
+    pub(crate) fn has_permit(&self) -> bool {
+        self.holders.len() < self.permits as usize || seeded(Bug::LockIgnored)
+    }
+}
+
+/// All of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gates {
+    pub(crate) gates: Vec<Gate>,
+    /// Per step, what it needs; empty where no step needs any.
+    of_step: Vec<Vec<usize>>,
+    /// Steps that meet, by the barrier's name.
+    pub(crate) barriers: BTreeMap<Name, Vec<StepId>>,
+    /// Steps that became ready and have not been looked at.
+    pub(crate) fresh: Vec<StepId>,
+    /// Gates whose permits have to be looked at.
+    pub(crate) changed: BTreeSet<usize>,
+    /// A step of a barrier has arrived or ended since it was looked.
+    pub(crate) arrived: bool,
+}
+
+impl Gates {
+    pub(crate) fn of(workflow: &Workflow) -> Self {
+        let mut all = Self::default();
+        let mut known: BTreeMap<(bool, Name), usize> = BTreeMap::new();
+        for id in workflow.step_ids() {
+            let step = workflow.step(id);
+            let lock = step.lock.iter().map(|name| (true, name.clone(), 1));
+            let semaphore = step.semaphore.iter().map(|own| (false, own.name.clone(), own.permits));
+            for (is_lock, name, permits) in lock.chain(semaphore) {
+                let at = *known.entry((is_lock, name.clone())).or_insert_with(|| {
+                    let (members, holders) = (Vec::new(), BTreeSet::new());
+                    all.gates.push(Gate { name, is_lock, permits, members, holders });
+                    all.gates.len() - 1
+                });
+                all.gates[at].members.push(id);
+                all.of_step.resize(workflow.steps.len(), Vec::new());
+                all.of_step[id.index()].push(at);
+            }
+            if let Some(name) = &step.barrier {
+                all.barriers.entry(name.clone()).or_default().push(id);
+            }
+        }
+        all
+    }
+
+    /// Whether any step shares anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.gates.is_empty() && self.barriers.is_empty()
+    }
+
+    /// What a step needs.
+    pub(crate) fn of_step(&self, step: StepId) -> &[usize] {
+        self.of_step.get(step.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Nobody holds anything, and nothing is to be looked at.
+    pub(crate) fn clear(&mut self) {
+        self.gates.iter_mut().for_each(|gate| gate.holders.clear());
+        self.fresh.clear();
+        self.changed.clear();
+        self.arrived = false;
+    }
+
+    /// An attempt of the step begins.
+    pub(crate) fn take(&mut self, step: StepId) {
+        for at in self.of_step(step).to_vec() {
+            self.gates[at].holders.insert(step);
+        }
+    }
+
+    /// An attempt of the step has ended.
+    pub(crate) fn give_back(&mut self, step: StepId) {
+        for at in self.of_step(step).to_vec() {
+            self.gates[at].holders.remove(&step);
+            self.changed.insert(at);
+        }
+    }
+
+    /// The step no longer stands where it stood: what it was first in line for may be another's turn.
+    pub(crate) fn moved(&mut self, step: StepId) {
+        for at in self.of_step(step).to_vec() {
+            self.changed.insert(at);
+        }
+    }
+}
+
+impl Run {
+    /// What of its gates follows from the states of the steps.
+    pub(crate) fn recount_gates(&mut self) {
+        if self.gates.is_empty() {
+            return;
+        }
+        let at_work = self.step_ids().filter(|id| self.step(*id).current.as_ref().is_some_and(|c| !c.undo));
+        let at_work: Vec<StepId> = at_work.collect();
+        at_work.into_iter().for_each(|step| self.gates.take(step));
+        self.gates.changed = (0..self.gates.gates.len()).collect();
+        self.gates.arrived = true;
+    }
+
+    /// Steps of the barrier that a step stands at which are not there yet; empty once it has begun.
+    pub(crate) fn missing_at_barrier(&self, step: StepId) -> Vec<StepId> {
+        let Some(barrier) = self.spec(step).barrier.as_ref().filter(|_| self.step(step).started.is_none()) else {
+            return Vec::new();
+        };
+        let there = |id: &StepId| {
+            let other = self.step(*id);
+            let waits_there = || match &other.wait {
+                Some((why, _)) => matches!(why, WaitReason::Barrier { .. }) || why.asks_a_person(),
+                None => false,
+            };
+            *id == step
+                || other.state.ended()
+                || other.started.is_some()
+                || other.state == StepState::Ready
+                || waits_there()
+        };
+        let members = self.gates.barriers.get(barrier).map_or(&[][..], Vec::as_slice);
+        members.iter().filter(|id| !there(id)).copied().collect()
+    }
+
+    /// What of the shared holds a step up now.
+    pub(crate) fn held_up(&self, step: StepId) -> Option<WaitReason> {
+        let missing = self.missing_at_barrier(step);
+        if !missing.is_empty() {
+            let barrier = self.spec(step).barrier.clone()?;
+            return Some(WaitReason::Barrier { barrier, missing });
+        }
+        let full = self.gates.of_step(step).iter().map(|at| &self.gates.gates[*at]).find(|gate| !gate.has_permit())?;
+        Some(gate_reason(full))
+    }
+
+    /// Who goes next through a gate among those that wait for it: in the order of the queue.
+    pub(crate) fn next_at(&self, gate: usize) -> Option<StepId> {
+        let waits = |id: &&StepId| {
+            let entry = self.step(**id);
+            entry.state == StepState::Waiting
+                && entry.wait.as_ref().is_some_and(|(why, _)| self.gates.gates[gate].is_waited_for_in(why))
+        };
+        self.gates.gates[gate].members.iter().filter(waits).min_by_key(|id| self.place(**id)).copied()
+    }
+
+    /// Steps that stand in the queue and are about to take the gate.
+    pub(crate) fn at_the_door(&self, gate: usize) -> usize {
+        let ready = |id: &&StepId| self.step(**id).state == StepState::Ready;
+        self.gates.gates[gate].members.iter().filter(ready).count()
+    }
+}
+
+impl Gate {
+    /// Whether this is what a reason to wait is about.
+    pub(crate) fn is_waited_for_in(&self, why: &WaitReason) -> bool {
+        match why {
+            WaitReason::Lock { lock, .. } => self.is_lock && *lock == self.name,
+            WaitReason::Semaphore { semaphore, .. } => !self.is_lock && *semaphore == self.name,
+            _ => false,
+        }
+    }
+}
+
+/// The reason to wait for a gate whose permits are taken.
+pub(crate) fn gate_reason(gate: &Gate) -> WaitReason {
+    let holders: Vec<StepId> = gate.holders.iter().copied().collect();
+    match holders.first() {
+        Some(&holder) if gate.is_lock => WaitReason::Lock { lock: gate.name.clone(), holder },
+        _ => WaitReason::Semaphore { semaphore: gate.name.clone(), holders },
+    }
+}
