@@ -44,6 +44,8 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_policies;
+#[cfg(test)]
 mod tests_recovery;
 
 pub use input::{Input, Outbox};

@@ -159,7 +159,8 @@ fn set_again(world: &World, run: &Run, effects: &mut Vec<Effect>) {
     }
     for &agent in &run.agents {
         let parked = world.registry.agent(agent).parked.is_some();
-        if !seeded(Bug::HealNotSetAgain) && !(parked && seeded(Bug::TimerOfParkingLost)) {
+        let forgotten = seeded(Bug::HealNotSetAgain) || parked && seeded(Bug::TimerOfParkingLost);
+        if !forgotten {
             time_agent(world, agent, effects);
         }
     }

@@ -31,6 +31,7 @@ pub(crate) struct Sim {
     pub(crate) events: Vec<Arc<Event>>,
     due: BTreeMap<(Micros, u64), Due>,
     order: u64,
+    halted: Vec<((RunId, StepId, u32), Micros, Due)>,
     finished: BTreeSet<RunId>,
     /// The outcome and the length of an attempt.
     behave: Behaviour,
@@ -44,6 +45,7 @@ impl Sim {
             events: Vec::new(),
             due: BTreeMap::new(),
             order: 0,
+            halted: Vec::new(),
             finished: BTreeSet::new(),
             behave: Box::new(behave),
         }
@@ -76,13 +78,14 @@ impl Sim {
                     self.complete(self.now + time, order.run, order.step, order.attempt, outcome);
                 }
                 Effect::Stop { run, step, attempt, .. } => {
+                    self.freeze((run, step, attempt), false);
                     let ours = |due: &Due| matches!(due, Due::Completion(c) if (c.run, c.step, c.attempt) == (run, step, attempt));
                     if let Some(key) = self.due.iter().find(|(_, due)| ours(due)).map(|(key, _)| *key) {
                         self.due.remove(&key);
                         self.complete(self.now, run, step, attempt, Outcome::Stopped);
                     }
                 }
-                Effect::Freeze { .. } => {}
+                Effect::Freeze { run, step, attempt, frozen } => self.freeze((run, step, attempt), frozen),
                 Effect::SetTimer { at, timer } => self.at(at, Due::Timer(timer)),
                 Effect::Finished { run } => {
                     self.finished.insert(run);
@@ -90,6 +93,20 @@ impl Sim {
             }
         }
         verdict
+    }
+
+    /// Takes the answer of an attempt out of time, or puts it back with the time that was left.
+    fn freeze(&mut self, key: (RunId, StepId, u32), frozen: bool) {
+        if frozen {
+            let ours = |due: &Due| matches!(due, Due::Completion(c) if (c.run, c.step, c.attempt) == key);
+            if let Some(at) = self.due.iter().find(|(_, due)| ours(due)).map(|(at, _)| *at) {
+                let due = self.due.remove(&at).expect("found just now");
+                self.halted.push((key, at.0 - self.now, due));
+            }
+        } else if let Some(at) = self.halted.iter().position(|(other, ..)| *other == key) {
+            let (_, left, due) = self.halted.swap_remove(at);
+            self.at(self.now + left, due);
+        }
     }
 
     fn complete(&mut self, at: Micros, run: RunId, step: StepId, attempt: u32, outcome: Outcome) {

@@ -152,10 +152,10 @@ fn errors(world: &World, run: &Run) -> Vec<StepError> {
     };
     run.step_ids()
         .flat_map(|id| own(id).cloned().into_iter().chain(not_undone(id).map(undo)).map(move |failure| (id, failure)))
-        .filter_map(|(id, failure)| {
+        .map(|(id, failure)| {
             let step = run.step(id);
             let agent = step.log.back().map(|attempt| world.registry.agent(attempt.agent).definition.id.clone());
-            Some(StepError { step: run.spec(id).id.clone(), failure, attempts: step.attempts, agent })
+            StepError { step: run.spec(id).id.clone(), failure, attempts: step.attempts, agent }
         })
         .collect()
 }

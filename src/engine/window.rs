@@ -41,7 +41,7 @@ mod tests {
             let limit = RateLimit { calls: u32::try_from(1 + rng.below(5)).unwrap(), per: Micros(1 + rng.below(50)) };
             let (mut window, mut calls, mut now) = (Window::default(), Vec::new(), Micros::ZERO);
             for _ in 0..200 {
-                now = now + Micros(rng.below(20));
+                now += Micros(rng.below(20));
                 let recent = calls.iter().filter(|at: &&Micros| **at + limit.per > now).count();
                 let held = window.full_until(limit, now);
                 assert_eq!(held.is_some(), recent >= limit.calls as usize, "seed {seed} at {now:?}: {calls:?}");

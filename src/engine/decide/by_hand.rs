@@ -248,7 +248,7 @@ pub(crate) fn retry_failed(run: &Run, decided: &mut Decided) -> Result<(), Rejec
     if run.state == RunState::CompensationFailed {
         // What could not be undone is tried again; the run stays rolled back.
         let failed = |id: &StepId| run.step(*id).undo.as_ref().is_some_and(|undo| undo.failure.is_some());
-        let steps: Vec<StepId> = super::undo::order(run, run.step_ids().filter(failed).collect());
+        let steps: Vec<StepId> = super::undo::order(run, &run.step_ids().filter(failed).collect());
         decided.push((run.id, EventKind::RunCompensating { steps, to: None }));
         return Ok(());
     }

@@ -173,7 +173,7 @@ fn after_failure(
         return;
     }
     if failure.class == FailureClass::RateLimited {
-        rate_limited(world, now, run, step, current, failure, decided);
+        rate_limited(world, now, run, step, current, &failure, decided);
         return;
     }
     let used = entry.spent.saturating_sub(1);
@@ -213,11 +213,11 @@ fn rate_limited(
     run: &Run,
     step: StepId,
     current: &Current,
-    failure: Failure,
+    failure: &Failure,
     decided: &mut Decided,
 ) {
     let met = run.step(step).limited + 1;
-    let wait = agent::limited(world, current.agent, &failure, run.seed, (run.id, step, current.attempt));
+    let wait = agent::limited(world, current.agent, failure, run.seed, (run.id, step, current.attempt));
     let message = match wait {
         Some((wait, said)) if met <= RATE_LIMIT_WAITS => {
             agent::park(world, current.agent, now + wait, Some(said), decided);
@@ -227,7 +227,7 @@ fn rate_limited(
         Some(_) => format!("{}; it was met {met} times by agents that take no more calls", failure.message),
         None => format!("{}; it asks for a longer wait than anybody should have to", failure.message),
     };
-    fall_back(run, step, Failure { message, ..failure }, decided);
+    fall_back(run, step, Failure { message, ..failure.clone() }, decided);
 }
 
 /// Whether the run may spend another retry, where it has declared how many it may.

@@ -25,7 +25,7 @@ use crate::model::view::RollbackView;
 use std::collections::BTreeSet;
 
 /// The order in which these steps are undone.
-pub(crate) fn order(run: &Run, steps: BTreeSet<StepId>) -> Vec<StepId> {
+pub(crate) fn order(run: &Run, steps: &BTreeSet<StepId>) -> Vec<StepId> {
     // Reverse topological with the last end first: Kahn's algorithm on the reversed graph, with a heap by ends. Steps that
     // are not undone stand in it too, so that an order by way of them holds.
     let mut blocked: Vec<u32> = vec![0; run.steps.len()];
@@ -59,7 +59,7 @@ pub(crate) fn order(run: &Run, steps: BTreeSet<StepId>) -> Vec<StepId> {
 pub(crate) fn preview(run: &Run, since: Option<&Checkpoint>) -> RollbackView {
     let before = |id: &StepId| since.is_some_and(|checkpoint| checkpoint.ended.contains(id));
     let ids = || run.step_ids().filter(|id| !before(id));
-    let undone = order(run, ids().filter(|id| run.can_be_undone(*id)).collect());
+    let undone = order(run, &ids().filter(|id| run.can_be_undone(*id)).collect());
     let left = |id: &StepId| {
         let entry = run.step(*id);
         let did = entry.state == StepState::Succeeded && !entry.foreign || entry.in_doubt;

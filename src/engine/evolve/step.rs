@@ -140,6 +140,7 @@ fn evolve_undo(run: &mut Run, event: &Event) {
                 let entry = run.step_mut(*step);
                 entry.undo = Some(Undo { before, since: at, spent: 0, failure: None });
                 entry.tried.clear();
+                set_cursors_back(run);
             }
             run.step_mut(*step).wait = None;
         }
@@ -149,6 +150,7 @@ fn evolve_undo(run: &mut Run, event: &Event) {
             undo_ended(run, *step);
             set_state(run, *step, StepState::Compensated, at);
             run.step_mut(*step).ended = Some(at);
+            advance_cursors(run);
         }
         EventKind::CompensationFailed { step, failure } => {
             undo_ended(run, *step);
@@ -158,6 +160,7 @@ fn evolve_undo(run: &mut Run, event: &Event) {
             if let Some(undo) = &mut run.step_mut(*step).undo {
                 undo.failure = Some(Arc::new(failure.clone()));
             }
+            advance_cursors(run);
         }
         _ => {}
     }
@@ -308,6 +311,12 @@ pub(super) fn reopen(run: &mut Run, step: StepId, at: Micros) {
     if unmet == 0 {
         run.open.push(step);
     }
+    run.question = None;
+    set_cursors_back(run);
+}
+
+/// A step that had ended has not any more.
+fn set_cursors_back(run: &mut Run) {
     (run.cursor, run.level_cursor) = (0, 0);
     advance_cursors(run);
 }
