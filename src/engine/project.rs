@@ -5,7 +5,7 @@ use super::explain;
 use super::figures::figures;
 use super::registry::AgentEntry;
 use super::run::Run;
-use super::waits::standing;
+use super::waits::{Wait, obstacles, standing_by};
 use super::world::World;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::state::{BreakerState, RunState, StepState};
@@ -31,7 +31,8 @@ pub(crate) fn view(world: &World, now: Micros, look_at: Option<(RunId, StepId)>)
 }
 
 fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
-    let steps: Vec<StepView> = run.step_ids().map(|id| step_view(world, run, id)).collect();
+    let obstacles = obstacles(world, run);
+    let steps: Vec<StepView> = run.step_ids().map(|id| step_view(run, id, &obstacles)).collect();
     let mut counts = Counts::default();
     steps.iter().for_each(|step| counts.add(step.state));
     let undoable = run.steps.len() <= PREVIEW_STEPS_MAX && run.workflow.steps.iter().any(|s| s.compensate.is_some());
@@ -83,9 +84,9 @@ fn is_stuck(run: &Run, steps: &[StepView]) -> bool {
     !steps.iter().any(moves)
 }
 
-fn step_view(world: &World, run: &Run, id: StepId) -> StepView {
+fn step_view(run: &Run, id: StepId, obstacles: &[Option<Wait>]) -> StepView {
     let step = run.step(id);
-    let (state, wait) = standing(world, run, id);
+    let (state, wait) = standing_by(run, id, &|class| obstacles[class].clone());
     StepView {
         state,
         wait,

@@ -362,14 +362,27 @@ impl Run {
         };
         match self.mode {
             Mode::Parallel | Mode::Auto => true,
-            Mode::Sequential => alone(self.shape.order.get(self.cursor)),
+            Mode::Sequential => alone(self.first_in_order()),
             Mode::Hybrid => {
-                let first = self.by_level.get(self.level_cursor);
+                let first = self.first_in_order();
                 let level = |step: StepId| self.shape.level[step.index()];
                 let same = first.is_some_and(|first| level(*first) == level(step));
                 if self.is_wide(level(step)) { same } else { alone(first) }
             }
         }
+    }
+
+    /// The step that the order of work stands at: the first that has not ended and is not held at a barrier, where it
+    /// waits for steps that come later.
+    pub(crate) fn first_in_order(&self) -> Option<&StepId> {
+        let rest = match self.mode {
+            Mode::Hybrid => &self.by_level[self.level_cursor..],
+            _ => &self.shape.order[self.cursor..],
+        };
+        rest.iter().find(|id| {
+            let step = self.step(**id);
+            !step.state.ended() && !matches!(step.wait, Some((WaitReason::Barrier { .. }, _)))
+        })
     }
 
     /// Whether hybrid order does a level in parallel.

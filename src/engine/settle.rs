@@ -212,11 +212,11 @@ fn best(world: &World, run: &Run, heads: impl Iterator<Item = (Rank, usize)>) ->
 /// Ready steps whose work nobody takes wait, with that reason; they keep their places. Where all that could do it are
 /// broken, a step that declares what stands in for it takes that at once.
 fn park(world: &World, run: &Run, decided: &mut Decided) {
+    if run.counts.of(StepState::Ready) == 0 {
+        return;
+    }
+    let ready = |id: &StepId| run.step(*id).state == StepState::Ready;
     for class in (0..run.queue.classes()).filter(|class| run.queue.has(*class)) {
-        let ready = |id: &StepId| run.step(*id).state == StepState::Ready;
-        if !run.queue.class(class).any(|id| ready(&id)) {
-            continue;
-        }
         let Some((why, until)) = route::obstacle(&world.registry, &run.classes[class]) else { continue };
         let down = matches!(why, WaitReason::Capability { .. }) && run.state.dispatches();
         for step in run.queue.class(class).filter(ready) {

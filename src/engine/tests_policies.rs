@@ -532,6 +532,17 @@ fn locks_semaphores_and_barriers_hold_steps_and_say_who_they_wait_for() {
     assert_eq!(why(&sim, 0), "it waits at the barrier start for late");
     sim.finish(RUN);
     assert_eq!(summary(&sim).steps[0].started, summary(&sim).steps[2].started, "they start together");
+    for mode in [Mode::Sequential, Mode::Hybrid] {
+        let mut steps = vec![step("early", &[], 1.0), step("slow", &[], 5.0), step("late", &[1], 1.0)];
+        steps[0].barrier = Some("start".into());
+        steps[2].barrier = Some("start".into());
+        let mut made = on_agents(steps, 9);
+        made.mode = mode;
+        let mut sim = Sim::smooth();
+        begin(&mut sim, made);
+        sim.finish(RUN);
+        assert_eq!(summary(&sim).elapsed, s(7), "one at a time, but nobody waits for what cannot begin");
+    }
     let mut sim = scripted(&[("slow", &["permanent"])]);
     let mut steps = vec![step("early", &[], 1.0), step("slow", &[], 5.0), step("late", &[1], 1.0)];
     steps[0].barrier = Some("start".into());

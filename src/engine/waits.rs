@@ -15,12 +15,31 @@ use crate::model::time::Micros;
 /// A reason, and until when.
 pub(crate) type Wait = (WaitReason, Option<Micros>);
 
+/// Per class of a run, why nobody takes its work now.
+pub(crate) fn obstacles(world: &World, run: &Run) -> Vec<Option<Wait>> {
+    let classes = run.classes.iter().enumerate();
+    classes
+        .map(|(at, class)| {
+            route::obstacle(&world.registry, class).filter(|_| run.queue.has(at) || !run.undo.is_empty())
+        })
+        .collect()
+}
+
 /// The step's state and reason to wait now.
 pub(crate) fn standing(world: &World, run: &Run, step: StepId) -> (StepState, Option<Wait>) {
+    standing_by(run, step, &|class| route::obstacle(&world.registry, &run.classes[class]))
+}
+
+/// The same where it is known why nobody takes the work of a class.
+pub(crate) fn standing_by(
+    run: &Run,
+    step: StepId,
+    obstacle: &dyn Fn(usize) -> Option<Wait>,
+) -> (StepState, Option<Wait>) {
     let entry = run.step(step);
     match (entry.state, &entry.wait) {
-        (StepState::Ready, _) => by_agents(world, run, step),
-        (StepState::Waiting, Some((why, _))) if why.is_about_agents() => by_agents(world, run, step),
+        (StepState::Ready, _) => by_agents(obstacle(entry.class)),
+        (StepState::Waiting, Some((why, _))) if why.is_about_agents() => by_agents(obstacle(entry.class)),
         (StepState::Waiting, Some((why, until))) => {
             let now = match why {
                 WaitReason::Lock { .. } | WaitReason::Semaphore { .. } => at_gate(run, why),
@@ -34,15 +53,15 @@ pub(crate) fn standing(world: &World, run: &Run, step: StepId) -> (StepState, Op
         (StepState::Compensating, None) if entry.current.is_none() => {
             let class = run.undo_home[step.index()];
             let next = run.undo.front() == Some(&step);
-            let why = class.filter(|_| next).and_then(|class| route::obstacle(&world.registry, &run.classes[class]));
+            let why = class.filter(|_| next).and_then(obstacle);
             (StepState::Compensating, why)
         }
         (state, wait) => (state, wait.clone()),
     }
 }
 
-fn by_agents(world: &World, run: &Run, step: StepId) -> (StepState, Option<Wait>) {
-    match route::obstacle(&world.registry, &run.classes[run.step(step).class]) {
+fn by_agents(obstacle: Option<Wait>) -> (StepState, Option<Wait>) {
+    match obstacle {
         Some(wait) => (StepState::Waiting, Some(wait)),
         None => (StepState::Ready, None),
     }
