@@ -4,6 +4,7 @@
 //! being taken for something else. Options take their value from the flag, else from the variable `UPBEAT_…`, else
 //! from the default.
 
+use crate::model::policy::Mode;
 use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -426,17 +427,29 @@ pub(crate) struct KeysArgs {
     pub(crate) markdown: bool,
 }
 
-/// Orders of work, those of later versions among them.
+/// Orders of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ModeWord {
     /// Whatever needs, agents and limits allow
     Parallel,
     /// One step at a time
     Sequential,
-    #[value(hide = true)]
+    /// Level by level: larger groups in parallel, the rest in order
     Hybrid,
-    #[value(hide = true)]
+    /// Chosen by the graph, the load and the free agents
     Auto,
+}
+
+impl ModeWord {
+    /// What it stands for.
+    pub(crate) const fn mode(self) -> Mode {
+        match self {
+            Self::Parallel => Mode::Parallel,
+            Self::Sequential => Mode::Sequential,
+            Self::Hybrid => Mode::Hybrid,
+            Self::Auto => Mode::Auto,
+        }
+    }
 }
 
 /// Clocks.

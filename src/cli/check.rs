@@ -3,14 +3,12 @@
 use super::args::{CheckArgs, Output};
 use super::load::{Beside, Loaded, Needs};
 use super::out::{self, Done, EXIT_USAGE, say};
-use super::refused;
 use crate::model::safe::Safe;
 use crate::report::format::plural;
 use crate::report::json;
 
 /// Prints the faults, and what is fine.
 pub(crate) fn check(args: &CheckArgs) -> Done {
-    refused::model(&args.model)?;
     let mut beside = Beside::read(&args.model, Needs::Agents)?;
     let mut files = Vec::with_capacity(args.files.len());
     for file in &args.files {

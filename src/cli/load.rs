@@ -142,7 +142,7 @@ impl Beside {
         let (agents, data) = (value(&model.agents), value(&model.data));
         let agents = agents.and_then(|source| faults.add(spec::read_agents(&source)));
         let data = data.and_then(|source| faults.add(spec::read_data(&source)));
-        let mode = model.mode.map(|word| if word == ModeWord::Sequential { Mode::Sequential } else { Mode::Parallel });
+        let mode = model.mode.map(ModeWord::mode);
         let options = Options {
             // Without the agents that were to come from outside, every capability would seem to be missing.
             agents_needed: needs == Needs::Agents && (model.agents.is_none() || agents.is_some()),

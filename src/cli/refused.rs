@@ -2,7 +2,7 @@
 //!
 //! A flag stops the command. A variable may be set for other versions: it gets one line on standard error.
 
-use super::args::{EngineOptions, GraphArgs, GraphFormat, Later, ModeWord, ModelOptions, PlanArgs, RunArgs};
+use super::args::{EngineOptions, GraphArgs, GraphFormat, Later, PlanArgs, RunArgs};
 use super::out::{Done, Stop, refuse, say};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -19,17 +19,7 @@ pub(crate) fn engine(options: &EngineOptions, matches: &ArgMatches) -> Result<()
 
 /// The same for `upbeat run`.
 pub(crate) fn run(args: &RunArgs, matches: &ArgMatches) -> Result<(), Stop> {
-    model(&args.model)?;
     engine(&args.engine, matches)
-}
-
-/// Refuses the orders of work of later versions.
-pub(crate) fn model(options: &ModelOptions) -> Result<(), Stop> {
-    match options.mode {
-        Some(ModeWord::Hybrid) => refuse("`--mode hybrid` is not supported yet; use parallel or sequential"),
-        Some(ModeWord::Auto) => refuse("`--mode auto` is not supported yet; use parallel or sequential"),
-        Some(ModeWord::Parallel | ModeWord::Sequential) | None => Ok(()),
-    }
 }
 
 /// The same for `upbeat plan`.
@@ -37,7 +27,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Stop> {
     if !args.what_if.is_empty() {
         return refuse("`--what-if` is not supported yet");
     }
-    model(&args.model)
+    Ok(())
 }
 
 /// The same for `upbeat graph`.
@@ -45,7 +35,7 @@ pub(crate) fn graph(args: &GraphArgs) -> Result<(), Stop> {
     if args.format == GraphFormat::Svg {
         return refuse("`--format svg` is not supported yet; use text, dot, mermaid or json");
     }
-    model(&args.model)
+    Ok(())
 }
 
 fn option(id: &str, matches: &ArgMatches) -> Result<(), Stop> {

@@ -36,7 +36,6 @@ pub(crate) fn run(args: &RunArgs, matches: &ArgMatches) -> Result<Next, Stop> {
 
 /// `upbeat [FILE]`.
 pub(crate) fn open(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
-    refused::model(&cli.model)?;
     refused::engine(&cli.engine, matches)?;
     if let Some(why) = session::no_panel() {
         let file = cli.file.as_ref().map_or("FILE".into(), |file| file.to_string_lossy());

@@ -62,10 +62,22 @@ pub const RATE_LIMIT_WAITS: u32 = 20;
 pub const AGEING_POINTS: u64 = 25;
 /// … for each time it has waited so long.
 pub const AGEING_EVERY: Micros = Micros::from_secs(30);
+/// Retries of a whole run that a declared budget allows in any case …
+pub const RETRY_BUDGET_MIN: u32 = 3;
+/// … and the share of first attempts that it adds.
+pub const RETRY_BUDGET_SHARE: f64 = 0.2;
+/// The most calls that a declared rate limit may count.
+pub const RATE_LIMIT_CALLS_MAX: u32 = 100_000;
+/// Time from one probe of an agent's health to the next.
+pub const HEALTH_EVERY: Micros = Micros::from_secs(30);
+/// The shortest time that a file may ask for there.
+pub const HEALTH_EVERY_MIN: Micros = Micros::from_millis(100);
 /// Retries of a compensation: five attempts in all.
 pub const COMPENSATION_RETRIES: u32 = 4;
 /// The smallest level that hybrid order runs in parallel.
 pub const PARALLEL_THRESHOLD: u32 = 3;
+/// The least that a file may ask for there: a single step has nothing beside it.
+pub const PARALLEL_THRESHOLD_MIN: u32 = 2;
 /// Share of a core's one-minute load above which `auto` chooses hybrid order.
 pub const AUTO_LOAD: f64 = 0.8;
 /// Free capable agents below which `auto` chooses hybrid order.

@@ -177,6 +177,8 @@ pub struct Resources {
 }
 
 impl Resources {
+    /// As much as is asked: what an agent has of a thing that it does not name beside another that it does.
+    pub const UNBOUNDED: f64 = f64::MAX;
     /// Whether so much is left of `all` when `taken` is gone. A thousandth is forgiven, so that sums of fractions fit.
     #[must_use]
     pub fn fits(self, all: Self, taken: Self) -> bool {

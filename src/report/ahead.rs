@@ -2,8 +2,9 @@
 
 use super::format::plural;
 use super::plain::{list, message};
+use crate::model::id::StepId;
 use crate::model::safe::Safe;
-use crate::model::state::StepState;
+use crate::model::state::{RunState, StepState};
 use crate::model::view::{AgentView, RunView, StepView};
 use std::collections::HashMap;
 
@@ -14,16 +15,23 @@ pub fn ahead(left: &RunView, taken_up: &RunView, agents: &[AgentView]) -> Vec<St
     let before: HashMap<&str, &StepView> = left.workflow.steps.iter().map(|step| &*step.id).zip(&left.steps).collect();
     let mut lines = Vec::new();
     let mut done = 0;
-    let mut groups: [Vec<String>; 3] = Default::default();
-    let [reopened, again, first] = &mut groups;
-    for (spec, now) in taken_up.workflow.steps.iter().zip(&taken_up.steps) {
+    let undone = undone(taken_up);
+    let mut to_undo = vec![false; taken_up.steps.len()];
+    undone.iter().for_each(|step| to_undo[step.index()] = true);
+    let mut groups: [Vec<String>; 4] = Default::default();
+    let [reopened, asked, again, first] = &mut groups;
+    for (at, (spec, now)) in taken_up.workflow.steps.iter().zip(&taken_up.steps).enumerate() {
         let name = || spec.id.to_string();
         let was = before.get(&*spec.id).copied();
         let lost = was.filter(|was| was.attempt_started.is_some());
         if let Some(was) = lost {
             lines.push(lost_line(&spec.id, was, now, agents));
+        } else if to_undo[at] {
+            // It is told in the order in which it comes.
         } else if now.state == StepState::Succeeded {
             done += 1;
+        } else if now.wait.as_ref().is_some_and(|(why, _)| why.asks_a_person()) {
+            asked.push(name());
         } else if now.state.ended() || now.state == StepState::Unknown {
             // It stays as it is.
         } else if was.is_some_and(|was| was.state.ended() || was.state == StepState::Unknown) {
@@ -36,11 +44,32 @@ pub fn ahead(left: &RunView, taken_up: &RunView, agents: &[AgentView]) -> Vec<St
     }
     let total = taken_up.steps.len();
     lines.insert(0, format!("{done} of {} done and stay so", plural(total as u64, "step")));
-    let told = [("tried again", &*reopened), ("begun before, done again", &*again), ("still to do", &*first)];
+    let undone: Vec<String> = undone
+        .iter()
+        .filter(|step| !is_lost(&before, &taken_up.workflow.step(**step).id))
+        .map(|step| taken_up.workflow.step(*step).id.to_string())
+        .collect();
+    let told = [
+        ("still to be undone, in this order", &undone),
+        ("tried again", &*reopened),
+        ("waiting for a person's answer", &*asked),
+        ("begun before, done again", &*again),
+        ("still to do", &*first),
+    ];
     for (what, names) in told.into_iter().filter(|(_, names)| !names.is_empty()) {
         lines.push(format!("{what}: {}", list(names)));
     }
     lines
+}
+
+/// The steps that a rollback under way has yet to undo, in their order.
+fn undone(run: &RunView) -> &[StepId] {
+    let rollback = run.rollback.as_ref().filter(|_| run.state == RunState::Compensating);
+    rollback.map_or(&[], |rollback| &rollback.undone)
+}
+
+fn is_lost(before: &HashMap<&str, &StepView>, name: &str) -> bool {
+    before.get(name).is_some_and(|was| was.attempt_started.is_some())
 }
 
 /// A step that was under way when upbeat ended.
@@ -54,10 +83,12 @@ fn lost_line(name: &str, was: &StepView, now: &StepView, agents: &[AgentView]) -
             format!("it fails{why}")
         }
         StepState::Cancelled => "it is cancelled".to_owned(),
+        StepState::Compensating => "what it did is undone".to_owned(),
         state if state.ended() => format!("it is {}", state.word()),
         _ => "it is done again".to_owned(),
     };
-    format!("{} was under way (attempt {}{agent}): {follows}", Safe::line(name), was.attempts)
+    let way = if was.state == StepState::Compensating { "being undone" } else { "under way" };
+    format!("{} was {way} (attempt {}{agent}): {follows}", Safe::line(name), was.attempts)
 }
 
 #[cfg(test)]
@@ -65,9 +96,9 @@ mod tests {
     use super::*;
     use crate::model::completion::{Failure, FailureClass};
     use crate::model::id::{AgentId, RunId};
-    use crate::model::state::RunState;
+    use crate::model::state::WaitReason;
     use crate::model::time::Micros;
-    use crate::model::view::Counts;
+    use crate::model::view::{Counts, RollbackView};
     use crate::model::workflow::Workflow;
     use crate::report::sample;
     use std::sync::Arc;
@@ -164,6 +195,31 @@ mod tests {
         taken_up.steps[2].failure = Some(Arc::new(Failure::new(FailureClass::Unknown, "nobody\nto ask")));
         let told = ahead(&view(&left), &taken_up, &agents());
         assert_eq!(told[2], "sentiment was under way (attempt 2 on w): it fails: nobody␊to ask");
+    }
+
+    #[test]
+    fn a_rollback_that_was_interrupted_names_what_it_has_yet_to_undo_and_a_question_who_is_asked() {
+        use StepState::{Compensated, Compensating, Succeeded, Waiting};
+        let workflow = sample::workflow();
+        let view = |states: [StepState; 5]| run(&workflow, states.map(|state| step(state, 1)).to_vec());
+        let mut left = view([Succeeded, Succeeded, Compensating, Compensated, Waiting]);
+        left.steps[2].attempt_started = Some(Micros::ZERO);
+        let mut taken_up = view([Succeeded, Succeeded, Compensating, Compensated, Waiting]);
+        taken_up.state = RunState::Compensating;
+        taken_up.rollback =
+            Some(RollbackView { undone: vec![StepId(2), StepId(1), StepId(0)], left: Vec::new(), pivot: None });
+        taken_up.steps[4].wait = Some((WaitReason::Person, None));
+        assert_eq!(
+            ahead(&left, &taken_up, &agents()),
+            [
+                "0 of 5 steps done and stay so",
+                "sentiment was being undone (attempt 1 on w): what it did is undone",
+                "still to be undone, in this order: technical, market",
+                "waiting for a person's answer: decision",
+            ]
+        );
+        taken_up.state = RunState::Paused;
+        assert_eq!(ahead(&left, &taken_up, &agents())[0], "2 of 5 steps done and stay so");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod json;
 pub mod look;
 pub mod plain;
 pub mod plan;
+mod play;
 pub mod result;
 pub mod runs;
 #[cfg(test)]

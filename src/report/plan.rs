@@ -1,9 +1,11 @@
 //! The plan of a workflow before it runs: levels, critical path, slack, times, who does what, and what could go wrong.
 
 use super::plain::{duration, list};
-use super::schedule::{Expected, play};
+use super::play::{play, strategy};
+use super::schedule::{Expected, capable};
 use crate::model::agent::AgentKind;
 use crate::model::id::StepId;
+use crate::model::policy::{Mode, Resources};
 use crate::model::safe::Safe;
 use crate::model::step::NeedOn;
 use crate::model::time::Micros;
@@ -21,6 +23,9 @@ pub struct Plan<'a> {
     workflow: &'a Workflow,
     expected: Expected,
     levels: Vec<Vec<StepId>>,
+    /// The order of work that is in force, and why, in few words.
+    strategy: Mode,
+    reason: String,
     parallel: Micros,
     most: u32,
     resources: IndexMap<String, Resource>,
@@ -57,9 +62,11 @@ impl<'a> Plan<'a> {
         for &id in &shape.order {
             levels[shape.level[id.index()] as usize].push(id);
         }
+        let strategy = strategy(workflow, shape);
+        let reason = reason(workflow, strategy);
         let resources = resources(workflow, &expected);
         let risks = risks(workflow, &expected, &resources);
-        Self { workflow, expected, levels, parallel, most, resources, risks }
+        Self { workflow, expected, levels, strategy, reason, parallel, most, resources, risks }
     }
 
     fn name(&self, id: StepId) -> &str {
@@ -99,8 +106,8 @@ impl<'a> Plan<'a> {
             "parallel_s": self.parallel.as_secs_f64(),
             "saved": self.saved(),
             "slack": slack,
-            "strategy": self.workflow.mode.word(),
-            "reason": self.workflow.mode_reason(),
+            "strategy": self.strategy.word(),
+            "reason": self.reason,
             "resources": resources,
             "quality": {},
             "risks": risks,
@@ -136,8 +143,8 @@ impl<'a> Plan<'a> {
         row("critical path", format!("{}, {path}", duration(self.expected.critical_time)));
         row("sequential", format!("{} one after the other", duration(self.expected.sequential())));
         let (time, saved) = (duration(self.parallel), self.saved() * 100.0);
-        row(workflow.mode.word(), format!("{time} on these agents, at most {} at once; {saved:.0} % saved", self.most));
-        row("order", Safe::line(&self.workflow.mode_reason()).into_string());
+        row(self.strategy.word(), format!("{time} on these agents, at most {} at once; {saved:.0} % saved", self.most));
+        row("order", Safe::line(&self.reason).into_string());
         for (at, (name, resource)) in self.resources.iter().enumerate() {
             row(if at == 0 { "agents" } else { "" }, self.resource_text(name, resource));
         }
@@ -182,6 +189,18 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Why the order of work is what it is, for people.
+fn reason(workflow: &Workflow, strategy: Mode) -> String {
+    let source = &workflow.mode_source;
+    match (workflow.mode, strategy) {
+        (Mode::Auto, Mode::Sequential) => format!("{source}: auto, and no two steps are independent"),
+        (Mode::Auto, _) => {
+            format!("{source}: auto, and some steps are independent; load and free agents are looked at when it runs")
+        }
+        _ => workflow.mode_reason(),
+    }
+}
+
 fn arrows(names: &[&str]) -> String {
     let safe = |name: &&str| Safe::line(name).into_string();
     if names.len() <= 2 * NAMES_SHOWN {
@@ -194,10 +213,10 @@ fn arrows(names: &[&str]) -> String {
 
 fn resources(workflow: &Workflow, expected: &Expected) -> IndexMap<String, Resource> {
     let mut out: IndexMap<String, Resource> = IndexMap::new();
-    for id in workflow.step_ids() {
+    for id in workflow.step_ids().filter(|&id| !workflow.step(id).is_approval()) {
         let step = workflow.step(id);
         let resource = out.entry(step.asks_for().to_owned()).or_insert_with(|| {
-            let agents = expected.capable(id).to_vec();
+            let agents = capable(workflow, step, Resources::default());
             let slots = agents.iter().map(|&at| u64::from(workflow.agents[at].slots)).sum();
             let spare = |at: &usize| {
                 let agent = &workflow.agents[*at];
@@ -217,7 +236,7 @@ fn risks(workflow: &Workflow, expected: &Expected, resources: &IndexMap<String, 
     let which = |test: &dyn Fn(StepId) -> bool| workflow.step_ids().filter(|&id| test(id)).collect::<Vec<_>>();
     let lonely = which(&|id| {
         let step = workflow.step(id);
-        let resource = &resources[step.asks_for()];
+        let Some(resource) = resources.get(step.asks_for()) else { return false };
         let only = resource.agents.len() + resource.backups.len() == 1;
         let breakable =
             resource.agents.iter().all(|&at| !matches!(workflow.agents[at].kind, AgentKind::Builtin { .. }));
@@ -225,12 +244,13 @@ fn risks(workflow: &Workflow, expected: &Expected, resources: &IndexMap<String, 
     });
     let one_try = which(&|id| {
         let step = workflow.step(id);
-        step.critical && step.retry.limit == 0 && step.fallback.is_empty()
+        step.critical && !step.is_approval() && step.retry.limit == 0 && step.fallback.is_empty()
     });
     let too_short = which(&|id| {
         let at = id.index();
         expected.known[at] && workflow.step(id).timeout.is_some_and(|timeout| timeout <= expected.time[at])
     });
+    let limited = which(&|id| expected.capable(id).iter().any(|&at| workflow.agents[at].rate_limit.is_some()));
     let late = workflow.limits.deadline.is_some_and(|deadline| deadline < expected.critical_time);
     let candidates = [
         ("timeout", too_short, "expected to take longer than the timeout allows"),
@@ -241,6 +261,8 @@ fn risks(workflow: &Workflow, expected: &Expected, resources: &IndexMap<String, 
         ),
         ("single_agent", lonely, "only one agent can do it and there is no fallback"),
         ("single_try", one_try, "critical, with neither retry nor fallback"),
+        ("approval", which(&|id| workflow.step(id).is_approval()), "a person decides: counted as no time"),
+        ("rate_limit", limited, "an agent takes only so many calls in a time: not counted"),
         ("no_estimate", which(&|id| !expected.known[id.index()]), "no `estimate`: counted as 1 s"),
         (
             "conditional",
@@ -260,6 +282,8 @@ fn risks(workflow: &Workflow, expected: &Expected, resources: &IndexMap<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::policy::RateLimit;
+    use crate::model::step::Work;
     use crate::report::sample;
 
     #[test]
@@ -305,6 +329,51 @@ mod tests {
         assert!(!text.contains('\u{1b}'));
         workflow.steps.clear();
         assert_eq!(Plan::new(&workflow, &Shape::default()).json()["saved"], json!(0.0));
+    }
+
+    #[test]
+    fn the_plan_says_which_order_is_in_force_and_why() {
+        let mut workflow = sample::workflow();
+        let shape = sample::shape(&workflow);
+        workflow.mode_source = "the file".to_owned();
+        let told = |workflow: &Workflow, shape: &Shape| {
+            let json = Plan::new(workflow, shape).json();
+            [&json["strategy"], &json["reason"]].map(|said| said.as_str().unwrap().to_owned())
+        };
+        workflow.mode = Mode::Auto;
+        let many = "the file: auto, and some steps are independent; load and free agents are looked at when it runs";
+        assert_eq!(told(&workflow, &shape), ["parallel", many]);
+        assert!(Plan::new(&workflow, &shape).text().contains("\n  parallel       8.0 s on these agents"));
+        workflow.steps.truncate(2);
+        assert_eq!(
+            told(&workflow, &sample::shape(&workflow)),
+            ["sequential", "the file: auto, and no two steps are independent"]
+        );
+        workflow.mode = Mode::Hybrid;
+        let levels = "the file: level by level, those of at least 3 steps in parallel";
+        assert_eq!(told(&workflow, &sample::shape(&workflow)), ["hybrid", levels]);
+    }
+
+    #[test]
+    fn a_persons_answer_and_rate_limits_are_risks_and_ask_for_no_agents() {
+        let mut workflow = sample::workflow();
+        workflow.steps[3].work = Work::Approval { prompt: "?".to_owned(), timeout: None, default: None };
+        workflow.steps[3].critical = true;
+        workflow.agents[0].rate_limit = Some(RateLimit { calls: 1, per: Micros::from_secs(1) });
+        let shape = sample::shape(&workflow);
+        let plan = Plan::new(&workflow, &shape);
+        let json = plan.json();
+        let risk = |kind: &str| {
+            let found = json["risks"].as_array().unwrap().iter().find(|risk| risk["kind"] == kind);
+            found.map(|risk| risk["steps"].clone())
+        };
+        assert_eq!((risk("approval"), risk("rate_limit")), (Some(json!(["risk"])), Some(json!(["market"]))));
+        assert_eq!(risk("single_agent"), Some(json!(["market", "technical", "sentiment", "decision"])));
+        assert_eq!((risk("single_try"), risk("no_estimate")), (None, None));
+        let asked: Vec<&String> = json["resources"].as_object().unwrap().keys().collect();
+        assert_eq!(asked, ["data", "tech", "senti", "decide"]);
+        assert_eq!((&json["critical_path_s"], &json["parallel_s"]), (&json!(7.0), &json!(7.0)));
+        assert!(plan.text().contains("a person decides: counted as no time: risk"), "{}", plan.text());
     }
 
     #[test]

@@ -1,32 +1,34 @@
-//! What a run will take: expected durations, and a small pure simulation of the queue on the agents' slots.
+//! What a run will take: how long each step is expected to take, on whom, and what lies on the longest way.
 //!
-//! It follows the engine's rules (needs, priority, remaining critical path, slots, limits, backups last) for the case in
-//! which everything goes well. Steps that only run when another fails are left out of that case.
+//! This is the case in which everything goes well: steps that only run when another fails are left out of it, and a person
+//! answers at once. [`crate::report::play`] plays it through.
 
 use crate::model::agent::{Agent, AgentKind, Builtin};
 use crate::model::defaults::SIMULATED_DURATION;
 use crate::model::id::StepId;
-use crate::model::policy::Mode;
+use crate::model::policy::Resources;
 use crate::model::step::{NeedOn, Step, Work};
 use crate::model::time::{self, Micros};
 use crate::model::view::Shape;
 use crate::model::workflow::Workflow;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BTreeMap;
 
-/// The agents that can do a step, by place in the workflow: unbroken ones first choice, backups only without others.
-fn capable(workflow: &Workflow, step: &Step) -> Vec<usize> {
+/// The agents that offer what a step asks for and have so much, by place in the workflow: backups only without others.
+pub(super) fn capable(workflow: &Workflow, step: &Step, taken: Resources) -> Vec<usize> {
     let offers = |agent: &Agent| match &step.work {
         Work::Agent { agent: id } => agent.id == *id,
+        Work::Approval { .. } => false,
         _ => agent.capabilities.iter().any(|capability| &**capability == step.asks_for()),
     };
-    let all: Vec<usize> = (0..workflow.agents.len()).filter(|&at| offers(&workflow.agents[at])).collect();
+    let has = |agent: &Agent| agent.resources.is_none_or(|all| taken.fits(all, Resources::default()));
+    let can = |agent: &Agent| offers(agent) && has(agent);
+    let all: Vec<usize> = (0..workflow.agents.len()).filter(|&at| can(&workflow.agents[at])).collect();
     let first: Vec<usize> = all.iter().copied().filter(|&at| !workflow.agents[at].backup).collect();
     if first.is_empty() { all } else { first }
 }
 
 /// How long an agent is expected to take; `None`: nobody said.
-fn on_agent(agent: &Agent, step: &Step) -> Option<Micros> {
+pub(super) fn on_agent(agent: &Agent, step: &Step) -> Option<Micros> {
     match &agent.kind {
         AgentKind::Simulated(simulated) => {
             Some(simulated.duration(step.action.as_deref(), step.estimate).at_speed(simulated.speed))
@@ -40,8 +42,10 @@ fn on_agent(agent: &Agent, step: &Step) -> Option<Micros> {
     }
 }
 
-/// Who waits for the same agents: steps that ask for the same thing share a queue.
-type Ask = usize;
+/// Who waits for the same agents: steps that ask for the same thing, and as much of it.
+pub(super) type Ask = usize;
+/// What tells asks apart: whether one agent is named, the name, and the resources as bits.
+type AskKey<'w> = (bool, &'w str, [u64; 2]);
 
 /// Expectations for the steps of a workflow.
 #[derive(Clone, Debug)]
@@ -61,9 +65,9 @@ pub(crate) struct Expected {
     /// Its length.
     pub(crate) critical_time: Micros,
     /// Which steps ask for the same thing.
-    ask_of: Vec<Ask>,
+    pub(super) ask_of: Vec<Ask>,
     /// The agents that can do what is asked for, by place in the workflow.
-    agents_of: Vec<Vec<usize>>,
+    pub(super) agents_of: Vec<Vec<usize>>,
 }
 
 impl Expected {
@@ -71,18 +75,23 @@ impl Expected {
     #[must_use]
     pub(crate) fn of(workflow: &Workflow, shape: &Shape) -> Self {
         let count = workflow.steps.len();
-        let mut asks: BTreeMap<(bool, &str), Ask> = BTreeMap::new();
+        let mut asks: BTreeMap<AskKey<'_>, Ask> = BTreeMap::new();
         let mut agents_of = Vec::new();
         let mut ask_of = Vec::with_capacity(count);
         for step in &workflow.steps {
-            let ask =
-                *asks.entry((matches!(step.work, Work::Agent { .. }), step.asks_for())).or_insert(agents_of.len());
+            let taken = step.resources.unwrap_or_default();
+            let amounts = [taken.cpu.to_bits(), taken.memory_mb.to_bits()];
+            let key = (matches!(step.work, Work::Agent { .. }), step.asks_for(), amounts);
+            let ask = *asks.entry(key).or_insert(agents_of.len());
             if ask == agents_of.len() {
-                agents_of.push(capable(workflow, step));
+                agents_of.push(capable(workflow, step, taken));
             }
             ask_of.push(ask);
         }
         let fastest = |step: &Step, agents: &[usize]| {
+            if step.is_approval() {
+                return Some(Micros::ZERO);
+            }
             agents.iter().filter_map(|&at| on_agent(&workflow.agents[at], step)).min().or(step.estimate)
         };
         let said: Vec<Option<Micros>> =
@@ -156,180 +165,13 @@ impl Expected {
     }
 }
 
-/// Place in a queue: smaller goes first.
-type Rank = (Reverse<u8>, Reverse<Micros>, usize);
-
-/// Plays the run through; gives its length and the most attempts at once.
-#[must_use]
-pub(crate) fn play(workflow: &Workflow, shape: &Shape, expected: &Expected) -> (Micros, u32) {
-    if workflow.mode == Mode::Sequential {
-        return (expected.sequential(), u32::from(expected.runs.contains(&true)));
-    }
-    let mut play = Play::new(workflow, expected);
-    for id in workflow.step_ids() {
-        play.missing.push(workflow.step(id).needs.len());
-    }
-    for id in workflow.step_ids() {
-        if play.missing[id.index()] == 0 {
-            play.ready(id.index(), shape);
-        }
-    }
-    play.dispatch();
-    while let Some(Reverse((now, _, _))) = play.running.peek().copied() {
-        play.now = now;
-        while let Some(&Reverse((end, step, agent))) = play.running.peek()
-            && end == now
-        {
-            play.running.pop();
-            play.release(step, agent);
-            play.done(step, shape);
-        }
-        play.dispatch();
-    }
-    (play.now, play.most)
-}
-
-struct Play<'a> {
-    workflow: &'a Workflow,
-    expected: &'a Expected,
-    now: Micros,
-    missing: Vec<usize>,
-    queues: Vec<BinaryHeap<Reverse<Rank>>>,
-    /// Queues whose head may find an agent.
-    open: BTreeSet<(Rank, Ask)>,
-    /// The queues each agent serves.
-    asks_of_agent: Vec<Vec<Ask>>,
-    /// Places left in a queue by `limits.capability`.
-    places: Vec<u32>,
-    free: Vec<u32>,
-    running: BinaryHeap<Reverse<(Micros, usize, Option<usize>)>>,
-    most: u32,
-}
-
-impl<'a> Play<'a> {
-    fn new(workflow: &'a Workflow, expected: &'a Expected) -> Self {
-        let mut asks_of_agent = vec![Vec::new(); workflow.agents.len()];
-        for (ask, agents) in expected.agents_of.iter().enumerate() {
-            for &agent in agents {
-                asks_of_agent[agent].push(ask);
-            }
-        }
-        let mut places = vec![u32::MAX; expected.agents_of.len()];
-        for (step, &ask) in workflow.steps.iter().zip(&expected.ask_of) {
-            if let Work::Capability { capability } = &step.work {
-                places[ask] = workflow.limits.capability.get(capability).copied().unwrap_or(u32::MAX);
-            }
-        }
-        Self {
-            workflow,
-            expected,
-            now: Micros::ZERO,
-            missing: Vec::with_capacity(workflow.steps.len()),
-            queues: vec![BinaryHeap::new(); expected.agents_of.len()],
-            open: BTreeSet::new(),
-            asks_of_agent,
-            places,
-            free: workflow.agents.iter().map(|agent| agent.slots).collect(),
-            running: BinaryHeap::new(),
-            most: 0,
-        }
-    }
-
-    /// A step whose needs are met joins its queue; one that is not expected to run ends at once.
-    fn ready(&mut self, step: usize, shape: &Shape) {
-        if !self.expected.runs[step] {
-            self.done(step, shape);
-            return;
-        }
-        let rank = (Reverse(self.workflow.steps[step].priority), Reverse(self.expected.remaining[step]), step);
-        let ask = self.expected.ask_of[step];
-        self.queues[ask].push(Reverse(rank));
-        self.reopen(ask);
-    }
-
-    fn done(&mut self, step: usize, shape: &Shape) {
-        let mut ended = vec![step];
-        while let Some(step) = ended.pop() {
-            for next in &shape.dependents[step] {
-                let at = next.index();
-                self.missing[at] -= 1;
-                if self.missing[at] > 0 {
-                    continue;
-                }
-                if self.expected.runs[at] { self.ready(at, shape) } else { ended.push(at) }
-            }
-        }
-    }
-
-    fn reopen(&mut self, ask: Ask) {
-        if let Some(&Reverse(head)) = self.queues[ask].peek() {
-            self.open.insert((head, ask));
-        }
-    }
-
-    fn release(&mut self, step: usize, agent: Option<usize>) {
-        let ask = self.expected.ask_of[step];
-        self.places[ask] = self.places[ask].saturating_add(1);
-        self.reopen(ask);
-        if let Some(agent) = agent {
-            self.free[agent] += 1;
-            for at in 0..self.asks_of_agent[agent].len() {
-                self.reopen(self.asks_of_agent[agent][at]);
-            }
-        }
-    }
-
-    /// Starts whatever can start now, in the order of the queue.
-    fn dispatch(&mut self) {
-        let most = self.workflow.limits.max_parallel.map_or(usize::MAX, |n| n as usize);
-        while self.running.len() < most
-            && let Some((rank, ask)) = self.open.pop_first()
-        {
-            if self.queues[ask].peek() != Some(&Reverse(rank)) || self.places[ask] == 0 {
-                continue;
-            }
-            let step = rank.2;
-            let agents = &self.expected.agents_of[ask];
-            let agent = agents.iter().copied().filter(|&at| self.free[at] > 0).min_by_key(|&at| self.end(at, step));
-            if agent.is_none() && !agents.is_empty() {
-                continue;
-            }
-            self.queues[ask].pop();
-            if self.places[ask] != u32::MAX {
-                self.places[ask] -= 1;
-            }
-            let end = match agent {
-                Some(agent) => {
-                    self.free[agent] -= 1;
-                    self.end(agent, step)
-                }
-                None => self.now + self.expected.time[step],
-            };
-            self.running.push(Reverse((end, step, agent)));
-            self.most = self.most.max(u32::try_from(self.running.len()).unwrap_or(u32::MAX));
-            self.reopen(ask);
-        }
-    }
-
-    fn end(&self, agent: usize, step: usize) -> Micros {
-        let said = on_agent(&self.workflow.agents[agent], &self.workflow.steps[step]);
-        self.now + said.unwrap_or(self.expected.time[step])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::sample::{self, agent, step};
 
-    fn played(workflow: &Workflow) -> (u64, u32) {
-        let shape = sample::shape(workflow);
-        let (time, most) = play(workflow, &shape, &Expected::of(workflow, &shape));
-        (time.as_millis(), most)
-    }
-
     #[test]
-    fn the_trading_example_is_as_long_as_its_critical_path() {
+    fn the_trading_example_has_its_critical_path_and_slack() {
         let workflow = sample::workflow();
         let shape = sample::shape(&workflow);
         let expected = Expected::of(&workflow, &shape);
@@ -337,53 +179,22 @@ mod tests {
         assert_eq!(expected.critical_path, [0, 1, 3, 4].map(StepId));
         assert_eq!(expected.slack.iter().map(|s| s.as_millis()).collect::<Vec<_>>(), [0, 0, 1_000, 0, 0]);
         assert_eq!(expected.sequential(), Micros::from_secs(11));
-        assert_eq!(played(&workflow), (8_000, 2));
     }
 
     #[test]
-    fn slots_and_limits_make_it_longer() {
+    fn a_person_takes_no_time_and_agents_without_the_resources_are_not_capable() {
         let mut workflow = sample::workflow();
-        workflow.steps = (0..10).map(|n| step(&format!("s{n}"), "w", &[], Some(1))).collect();
-        workflow.agents = vec![agent("a", "w", 1), agent("b", "w", 3)];
-        assert_eq!(played(&workflow), (3_000, 4));
-        workflow.limits.max_parallel = Some(2);
-        assert_eq!(played(&workflow), (5_000, 2));
-        workflow.limits.max_parallel = None;
-        workflow.limits.capability.insert("w".into(), 1);
-        assert_eq!(played(&workflow), (10_000, 1));
-        workflow.mode = Mode::Sequential;
-        assert_eq!(played(&workflow), (10_000, 1));
-    }
-
-    #[test]
-    fn backups_stand_aside_and_the_longest_chain_goes_first() {
-        let mut workflow = sample::workflow();
-        workflow.steps =
-            vec![step("short", "w", &[], Some(1)), step("first", "w", &[], Some(1)), step("long", "x", &[1], Some(5))];
-        workflow.agents = vec![agent("a", "w", 1), agent("spare", "w", 1), agent("b", "x", 1)];
-        workflow.agents[1].backup = true;
-        assert_eq!(played(&workflow), (6_000, 2));
-        workflow.steps[0].priority = 90;
-        assert_eq!(played(&workflow), (7_000, 1));
-    }
-
-    #[test]
-    fn what_runs_only_after_a_failure_takes_no_time() {
-        let mut workflow = sample::workflow();
-        workflow.steps =
-            vec![step("a", "w", &[], Some(1)), step("rescue", "w", &[0], Some(9)), step("after", "w", &[1], Some(9))];
-        workflow.steps[1].needs[0].on = NeedOn::Failed;
-        workflow.agents = vec![agent("a", "w", 1)];
-        assert_eq!(played(&workflow), (1_000, 1));
-        workflow.steps[2].needs[0].on = NeedOn::Completed;
-        assert_eq!(played(&workflow), (10_000, 1));
-    }
-
-    #[test]
-    fn a_hundred_thousand_steps_are_played_at_once() {
-        let mut workflow = sample::workflow();
-        workflow.steps = (0..100_000).map(|n| step(&format!("s{n}"), "w", &[], Some(1))).collect();
-        workflow.agents = vec![agent("a", "w", 10)];
-        assert_eq!(played(&workflow), (10_000_000, 10));
+        workflow.steps[3] = Step {
+            needs: workflow.steps[3].needs.clone(),
+            ..Step::new("risk", Work::Approval { prompt: "?".to_owned(), timeout: None, default: None })
+        };
+        let expected = Expected::of(&workflow, &sample::shape(&workflow));
+        assert_eq!((expected.time[3], expected.known[3], expected.capable(StepId(3)).len()), (Micros::ZERO, true, 0));
+        assert_eq!(expected.critical_time, Micros::from_secs(7));
+        workflow.steps = vec![step("s", "w", &[], Some(1))];
+        workflow.agents = vec![agent("small", "w", 1), agent("large", "w", 1)];
+        workflow.agents[0].resources = Some(Resources { cpu: 1.0, memory_mb: Resources::UNBOUNDED });
+        workflow.steps[0].resources = Some(Resources { cpu: 2.0, memory_mb: 0.0 });
+        assert_eq!(Expected::of(&workflow, &sample::shape(&workflow)).capable(StepId(0)), [1]);
     }
 }

@@ -2,9 +2,7 @@
 
 use crate::model::time::Micros;
 use crate::spec::keys::{Key, KeyRule, Shape, Table, Word};
-
-/// More at once than any machine has use for; keeps counts within 32 bits.
-pub(crate) const AT_ONCE_MAX: u64 = 1_000_000;
+use crate::spec::policy_tables::{BREAKER, COMMAND, COUNT, HEALTH, RATE_LIMIT, RESOURCES};
 
 const POSITIVE: Shape = Shape::Number { from: 0.0, inclusive: false, to: 1_000_000.0 };
 const RATE: Shape = Shape::Number { from: 0.0, inclusive: true, to: 1.0 };
@@ -44,14 +42,18 @@ pub(crate) const SCRIPT: Table = Table { id: "script", what: "an entry of `scrip
 const COMMON: &[Key] = &[
     Key::new("kind", Shape::Filled, "What it is.").required(),
     Key::new("capabilities", Shape::List(&Shape::Name, 0), "What it can do."),
-    Key::new("slots", Shape::Whole(1, AT_ONCE_MAX), "Attempts it takes at once; 1."),
+    Key::new("slots", COUNT, "Attempts it takes at once; 1."),
     Key::new("weight", POSITIVE, "Its share among equals; 1."),
     Key::new("backup", Shape::Bool, "`true`: only used when no other is left unbroken."),
     Key::new("allow_faults", Shape::Bool, "`true`: it may be broken on purpose; simulated agents always may."),
-    Key::new("breaker", Shape::LaterBut("off"), "When it is left alone after failures."),
-    Key::later("resources", "What it has to give."),
-    Key::later("health", "How it is probed."),
-    Key::later("rate_limit", "How often it may be called."),
+    Key::new(
+        "breaker",
+        BREAKER,
+        "When it is left alone after failures: `{failures: 3, cooldown: 10s}` if left out, but for built-in agents.",
+    ),
+    Key::new("resources", RESOURCES, "What it has to give at once; as much as is asked of what is left out."),
+    Key::new("health", Shape::Table(&HEALTH), "How it is found out whether it is well; not under the virtual clock."),
+    Key::new("rate_limit", Shape::Table(&RATE_LIMIT), "How often it may be called."),
 ];
 
 const SCRIPT_KEYS: &[Key] = &[
@@ -70,7 +72,7 @@ const SIMULATED_KEYS: &[Key] = &[
 ];
 
 const PROCESS_KEYS: &[Key] = &[
-    Key::new("command", Shape::List(&Shape::Argument, 1), "Program and arguments.").required(),
+    Key::new("command", COMMAND, "Program and arguments.").required(),
     Key::new("cwd", Shape::Filled, "Its folder; relative: from the file's folder."),
     Key::new("env", ENV, "Variables beside the usual ones."),
     Key::new("protocol", Shape::Words(PROTOCOLS), "How it is spoken to; `oneshot` if left out."),

@@ -3,9 +3,11 @@
 //! Everything here takes what is well-formed and passes over what is not: the walker has reported it. What only shows
 //! when several keys are seen together is reported here.
 
-use crate::model::policy::{Limits, Mode, Recovery, Success};
+use crate::model::defaults::PARALLEL_THRESHOLD;
+use crate::model::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
 use crate::model::workflow::Workflow;
 use crate::spec::build_agent::{DraftAgent, agents, env};
+use crate::spec::build_policy::retry_budget;
 use crate::spec::build_step::{DraftStep, step};
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
@@ -13,7 +15,7 @@ use crate::spec::source::{LIMITS, Span};
 use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, STEP, STEP_IN_MAP, SUCCESS, WORKFLOW};
 use crate::spec::tree::{Kind, Node};
 use crate::spec::units::share;
-use crate::spec::walk::{Fields, count, duration_of};
+use crate::spec::walk::{Fields, count};
 use crate::spec::words::quote;
 use serde_json::Value;
 
@@ -24,18 +26,33 @@ pub(crate) struct Draft {
     pub(crate) agents: Vec<DraftAgent>,
     /// Names in `limits.capability`, with their places.
     pub(crate) limited: Vec<Span>,
+    /// Where `recovery: rollback` stands.
+    pub(crate) rollback: Option<Span>,
+    /// Where `parallel_threshold` stands beside a mode of the file that has no use for it.
+    pub(crate) idle_threshold: Option<Span>,
 }
 
 /// Builds a draft from the root of a workflow file. `stem` is its id if it names none.
 pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draft {
     let fields = Fields::of(&WORKFLOW, root);
-    let text = |name: &str| fields.get(name).and_then(Node::text);
+    let text = |name: &str| fields.text(name);
     let (limits, limited) = fields.get("limits").map(limits).unwrap_or_default();
-    let (mode, mode_source) = match text("mode") {
-        Some("sequential") => (Mode::Sequential, "the file"),
-        Some(_) => (Mode::Parallel, "the file"),
-        None => (Mode::Parallel, "the default"),
+    let mode = match text("mode") {
+        Some("sequential") => Mode::Sequential,
+        Some("hybrid") => Mode::Hybrid,
+        Some("auto") => Mode::Auto,
+        _ => Mode::Parallel,
     };
+    let mode_source = if fields.has("mode") { "the file" } else { "the default" };
+    let recovery = match text("recovery") {
+        Some("fail_fast") => Recovery::FailFast,
+        Some("retry") => Recovery::Retry,
+        Some("rollback") => Recovery::Rollback,
+        _ => Recovery::Continue,
+    };
+    let place = |name: &str| fields.get(name).map(|node| node.span);
+    let idle_threshold =
+        if matches!(mode, Mode::Hybrid | Mode::Auto) { None } else { fields.key_span("parallel_threshold") };
     let workflow = Workflow {
         id: text("id").unwrap_or(stem).into(),
         name: text("name").map(str::to_owned),
@@ -45,31 +62,36 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
         data: Value::Object(fields.get("data").map(Node::to_object).unwrap_or_default()),
         env: fields.get("env").map(env).unwrap_or_default(),
         mode,
-        parallel_threshold: crate::model::defaults::PARALLEL_THRESHOLD,
+        parallel_threshold: fields.count("parallel_threshold").unwrap_or(PARALLEL_THRESHOLD),
         mode_source: mode_source.to_owned(),
         limits,
         success: success(&fields),
-        recovery: if text("recovery") == Some("fail_fast") { Recovery::FailFast } else { Recovery::Continue },
-        on_threshold_missed: crate::model::policy::OnThresholdMissed::Fail,
+        recovery,
+        on_threshold_missed: match text("on_threshold_missed") {
+            Some("retry") => OnThresholdMissed::Retry,
+            Some("escalate") => OnThresholdMissed::Escalate,
+            _ => OnThresholdMissed::Fail,
+        },
         agents: Vec::new(),
         steps: Vec::new(),
     };
     let agents = fields.get("agents").map(|node| agents(node, faults)).unwrap_or_default();
     let steps = steps(&fields, faults);
-    Draft { workflow, steps, agents, limited }
+    let rollback = place("recovery").filter(|_| recovery == Recovery::Rollback);
+    Draft { workflow, steps, agents, limited, rollback, idle_threshold }
 }
 
 fn limits(node: &Node) -> (Limits, Vec<Span>) {
     let fields = Fields::of(&LIMITS_TABLE, node);
     let capabilities = fields.get("capability").map_or(&[][..], Node::entries);
     let limits = Limits {
-        max_parallel: fields.get("max_parallel").and_then(count),
-        deadline: fields.get("deadline").and_then(|node| duration_of(node).ok()),
+        max_parallel: fields.count("max_parallel"),
+        deadline: fields.time("deadline"),
         capability: capabilities
             .iter()
             .filter_map(|entry| Some((entry.key.as_str().into(), count(&entry.value)?)))
             .collect(),
-        retry_budget: None,
+        retry_budget: retry_budget(&fields),
     };
     let valid = capabilities.iter().filter(|entry| count(&entry.value).is_some());
     (limits, valid.map(|entry| entry.key_span).collect())
@@ -80,7 +102,7 @@ fn success(fields: &Fields<'_>) -> Success {
     if node.text() == Some("any") {
         return Success::Any;
     }
-    let min = Fields::of(&SUCCESS, node).get("min").and_then(Node::text).and_then(share);
+    let min = Fields::of(&SUCCESS, node).text("min").and_then(share);
     min.map_or(Success::All, Success::Min)
 }
 

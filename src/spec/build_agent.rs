@@ -3,13 +3,15 @@
 use crate::model::agent::{Agent, AgentKind, Builtin, ProcessAgent, Script, Simulated};
 use crate::model::defaults;
 use crate::model::id::Name;
+use crate::model::policy::Resources;
 use crate::model::step::{EnvMap, EnvValue};
 use crate::spec::agent_tables::{COMMON_TABLE, ENV_FROM, PROCESS_TABLE, SCRIPT, SIMULATED_TABLE};
+use crate::spec::build_policy::{breaker, health, rate_limit, resources};
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::source::Span;
-use crate::spec::tree::{Entry, Kind, Node};
-use crate::spec::walk::{Fields, count, duration_of};
+use crate::spec::tree::{Entry, Node};
+use crate::spec::walk::Fields;
 use crate::spec::words::quote;
 use std::collections::HashMap;
 
@@ -55,36 +57,45 @@ fn agent(entry: &Entry, faults: &mut Faults<'_>) -> DraftAgent {
             capabilities.push(name.into());
         }
     }
-    let kind = match fields.get("kind").and_then(Node::text) {
+    let kind = match fields.text("kind") {
         Some("simulated") => Some(AgentKind::Simulated(simulated(&Fields::of(SIMULATED_TABLE, &entry.value)))),
         Some("process") => Some(AgentKind::Process(process(&Fields::of(PROCESS_TABLE, &entry.value)))),
         Some("builtin") => builtin(entry, &fields, &mut capabilities, faults),
         _ => None,
     };
-    let agent = kind.map(|kind| Agent {
-        capabilities: capabilities.clone(),
-        slots: fields.get("slots").and_then(count).unwrap_or(defaults::SLOTS),
-        weight: number(&fields, "weight").unwrap_or(1.0),
-        backup: flag(&fields, "backup"),
-        allow_faults: flag(&fields, "allow_faults"),
-        ..Agent::new(entry.key.as_str(), kind, "")
+    let health = health(&fields, faults);
+    let resources = resources(&fields, Resources::UNBOUNDED, faults);
+    let agent = kind.map(|kind| {
+        let usual = Agent::new(entry.key.as_str(), kind, "");
+        Agent {
+            capabilities: capabilities.clone(),
+            slots: fields.count("slots").unwrap_or(defaults::SLOTS),
+            weight: fields.number("weight").unwrap_or(1.0),
+            backup: fields.flag("backup"),
+            allow_faults: fields.flag("allow_faults"),
+            breaker: breaker(&fields, usual.breaker, faults),
+            rate_limit: rate_limit(&fields),
+            health,
+            resources,
+            ..usual
+        }
     });
     DraftAgent { id: entry.key.as_str().into(), capabilities, span: entry.key_span, agent }
 }
 
 fn script(fields: &Fields<'_>) -> Script {
     Script {
-        duration: fields.get("duration").and_then(|node| duration_of(node).ok()),
+        duration: fields.time("duration"),
         output: fields.get("output").map(Node::to_value),
-        fail_rate: number(fields, "fail_rate"),
+        fail_rate: fields.number("fail_rate"),
     }
 }
 
 fn simulated(fields: &Fields<'_>) -> Simulated {
     let entries = fields.get("script").map_or(&[][..], Node::entries);
     Simulated {
-        speed: number(fields, "speed").unwrap_or(1.0),
-        jitter: number(fields, "jitter").unwrap_or(0.0),
+        speed: fields.number("speed").unwrap_or(1.0),
+        jitter: fields.number("jitter").unwrap_or(0.0),
         default: script(fields),
         script: entries
             .iter()
@@ -97,9 +108,9 @@ fn process(fields: &Fields<'_>) -> ProcessAgent {
     let argv = fields.get("command").map_or(&[][..], Node::list);
     ProcessAgent {
         command: argv.iter().filter_map(Node::text).map(str::to_owned).collect(),
-        cwd: fields.get("cwd").and_then(Node::text).map(str::to_owned),
+        cwd: fields.text("cwd").map(str::to_owned),
         env: fields.get("env").map(env).unwrap_or_default(),
-        grace: fields.get("grace").and_then(|node| duration_of(node).ok()).unwrap_or(defaults::GRACE),
+        grace: fields.time("grace").unwrap_or(defaults::GRACE),
     }
 }
 
@@ -136,20 +147,9 @@ pub(crate) fn env(node: &Node) -> EnvMap {
         Some(text) => Some(EnvValue::Text(text.to_owned())),
         None => {
             let fields = Fields::of(&ENV_FROM, node);
-            let name = fields.get("env").and_then(Node::text)?.to_owned();
-            Some(EnvValue::FromEnv { name, masked: !flag(&fields, "plain") })
+            let name = fields.text("env")?.to_owned();
+            Some(EnvValue::FromEnv { name, masked: !fields.flag("plain") })
         }
     };
     node.entries().iter().filter_map(|entry| Some((entry.key.clone(), value(&entry.value)?))).collect()
-}
-
-/// A number of a map.
-pub(crate) fn number(fields: &Fields<'_>, name: &str) -> Option<f64> {
-    let Kind::Number(number) = &fields.get(name)?.kind else { return None };
-    number.as_f64()
-}
-
-/// Whether a key is `true`.
-pub(crate) fn flag(fields: &Fields<'_>, name: &str) -> bool {
-    fields.get(name).is_some_and(|node| matches!(node.kind, Kind::Bool(true)))
 }

@@ -1,22 +1,22 @@
 //! Steps from the tree: what they do, what they need, and the defaults of the contract for all that is left out.
 
-use crate::model::completion::FailureClass;
 use crate::model::defaults;
 use crate::model::id::Name;
 use crate::model::mapping::{InputMapping, OutputMapping, Path};
-use crate::model::policy::{Jitter, OnUnknown, RetryPolicy};
+use crate::model::policy::{OnCancel, OnExhausted, OnUnknown};
 use crate::model::step::{Fallback, NeedOn, StdoutMode, Step, Work};
-use crate::spec::build_agent::{env, flag, number};
+use crate::model::time::Micros;
+use crate::spec::build_agent::env;
+use crate::spec::build_compensation::compensation;
+use crate::spec::build_policy::{resources, retry, semaphore};
+use crate::spec::build_work::choose;
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::source::Span;
-use crate::spec::tables::{FALLBACK, NEED, RETRY, WORK_KEYS};
+use crate::spec::tables::{FALLBACK, NEED};
 use crate::spec::tree::{Kind, Node};
-use crate::spec::walk::{Fields, count, duration_of};
-use crate::spec::words::{any_of, join, nearest, quote};
-
-/// Keys that only `run` and `command` have a use for.
-const PROCESS_KEYS: [&str; 3] = ["cwd", "env", "stdout"];
+use crate::spec::walk::{Fields, count};
+use crate::spec::words::{nearest, quote};
 
 /// A step on its way: its needs are still names.
 pub(crate) struct DraftStep {
@@ -28,12 +28,25 @@ pub(crate) struct DraftStep {
     pub(crate) needs: Vec<DraftNeed>,
     /// Where the agent or capability is named.
     pub(crate) asks_span: Span,
+    /// Where its compensation does.
+    pub(crate) undo_span: Span,
+    /// Where the values stand that are compared with those of other steps and of agents.
+    pub(crate) places: Places,
     /// Where each fallback names its agent or capability.
     pub(crate) fallback_spans: Vec<Span>,
     /// Where each path of `input` stands, in the order of the step's mappings.
     pub(crate) input_spans: Vec<Span>,
     /// Where each path of `output` stands.
     pub(crate) output_spans: Vec<Span>,
+}
+
+/// Places of values, where they are given.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Places {
+    pub(crate) barrier: Span,
+    pub(crate) semaphore: Span,
+    pub(crate) resources: Span,
+    pub(crate) pivot: Span,
 }
 
 /// A need by name.
@@ -51,20 +64,49 @@ pub(crate) fn step(
     owner: Span,
     faults: &mut Faults<'_>,
 ) -> DraftStep {
-    let (work, asks_span, fields) = work(own, shared, id.map_or(owner, |(_, span)| span), faults);
-    let text = |name: &str| fields.get(name).and_then(Node::text);
-    let is_process = matches!(work, Work::Run { .. } | Work::Command { .. });
-    let time = |name: &str| fields.get(name).and_then(|node| duration_of(node).ok());
-    let estimate = time("estimate");
-    let timeout = match fields.get("timeout") {
-        Some(node) if node.text() == Some("off") => None,
-        Some(node) => duration_of(node).ok(),
-        None => Some(defaults::timeout(is_process, estimate)),
-    };
+    let asks_for_undo = own.has("on_cancel");
+    let span = id.map_or(owner, |(_, span)| span);
+    let chosen = choose(own, shared, span, faults);
+    let undo = compensation(id.map_or("", |(id, _)| id), &chosen, shared, faults);
+    let (undo, undo_span) = undo.map_or((None, chosen.span), |(step, span)| (Some(Box::new(step)), span));
+    let (fields, asks_span) = (chosen.fields, chosen.span);
     let (input, input_spans) = inputs(&fields, faults);
     let (output, output_spans) = outputs(&fields);
     let (fallback, fallback_spans) = fallbacks(&fields, faults);
     let step = Step {
+        input,
+        output,
+        fallback,
+        on_cancel: on_cancel(&fields, asks_for_undo, faults),
+        compensate: undo,
+        ..of_one_key_each(Step::new(id.map_or("", |(id, _)| id), chosen.work), &fields, faults)
+    };
+    let place = |name: &str| fields.get(name).map_or(Span::default(), |node| node.span);
+    DraftStep {
+        named: id.is_some_and(|(id, _)| crate::spec::units::is_id(id)),
+        span,
+        needs: fields.get("needs").map(needs).unwrap_or_default(),
+        places: Places {
+            barrier: place("barrier"),
+            semaphore: place("semaphore"),
+            resources: place("resources"),
+            pivot: place("pivot"),
+        },
+        step,
+        asks_span,
+        undo_span,
+        fallback_spans,
+        input_spans,
+        output_spans,
+    }
+}
+
+/// Fills in what is read from one key each.
+fn of_one_key_each(step: Step, fields: &Fields<'_>, faults: &mut Faults<'_>) -> Step {
+    let text = |name: &str| fields.text(name);
+    let estimate = fields.time("estimate");
+    let timeout = timeout(&step, fields, estimate, faults);
+    Step {
         name: text("name").map(str::to_owned),
         description: text("description").map(str::to_owned),
         group: text("group").map(str::to_owned),
@@ -77,81 +119,70 @@ pub(crate) fn step(
             Some("text") => StdoutMode::Text,
             _ => StdoutMode::Auto,
         },
-        needs: Vec::new(),
-        input,
-        output,
         timeout,
-        retry: retry(&fields, is_process, faults),
+        idle_timeout: fields.time("idle_timeout"),
+        retry: retry(fields, usual_retries(&step.work), defaults::AGENT_RETRIES, faults),
         priority: fields.get("priority").and_then(priority).unwrap_or(defaults::PRIORITY),
-        critical: flag(&fields, "critical"),
-        fallback,
+        critical: fields.flag("critical"),
         estimate,
-        measured: None,
         on_unknown: match text("on_unknown") {
             Some("ask") => OnUnknown::Ask,
             Some("retry") => OnUnknown::Retry,
             Some("fail") => OnUnknown::Fail,
-            _ if flag(&fields, "idempotent") => OnUnknown::Retry,
+            _ if fields.flag("idempotent") => OnUnknown::Retry,
             _ => OnUnknown::Ask,
         },
-        ..Step::new(id.map_or("", |(id, _)| id), work)
-    };
-    DraftStep {
-        named: id.is_some_and(|(id, _)| crate::spec::units::is_id(id)),
-        span: id.map_or(owner, |(_, span)| span),
-        needs: fields.get("needs").map(needs).unwrap_or_default(),
-        step,
-        asks_span,
-        fallback_spans,
-        input_spans,
-        output_spans,
+        pivot: fields.flag("pivot"),
+        on_exhausted: if text("on_exhausted") == Some("pause") { OnExhausted::Pause } else { OnExhausted::Fail },
+        barrier: text("barrier").map(Into::into),
+        lock: text("lock").map(Into::into),
+        semaphore: semaphore(fields),
+        resources: resources(fields, 0.0, faults),
+        ..step
     }
 }
 
-/// What the step does, where that is said, and its keys with the shared ones that go with it.
-fn work<'n>(own: Fields<'n>, shared: &Fields<'n>, owner: Span, faults: &mut Faults<'_>) -> (Work, Span, Fields<'n>) {
-    let chosen = |fields: &Fields<'_>| WORK_KEYS.iter().copied().filter(|key| fields.has(key)).collect::<Vec<_>>();
-    let mine = chosen(&own);
-    let ways = if mine.is_empty() { chosen(shared) } else { mine.clone() };
-    let source = if mine.is_empty() { shared } else { &own };
-    let nothing = Work::Run { line: String::new() };
-    if ways.len() > 1 {
-        let both = join(ways.iter().map(|key| format!("`{key}`")).collect(), "and");
-        let place = source.key_span(ways[1]).unwrap_or(owner);
-        faults
-            .error(place, Code::Conflict, format!("a step does one thing, this one has {both}"))
-            .expected("one of them");
+const fn usual_retries(work: &Work) -> u32 {
+    match work {
+        Work::Run { .. } | Work::Command { .. } => defaults::PROCESS_RETRIES,
+        Work::Capability { .. } | Work::Agent { .. } => defaults::AGENT_RETRIES,
+        Work::Approval { .. } => 0,
     }
-    let Some(&way) = ways.first() else {
-        faults
-            .error(owner, Code::MissingKey, "this step does nothing")
-            .expected(format!("one of {}", any_of(&WORK_KEYS[..4])));
-        return (nothing, owner, own.over(shared, |key| !PROCESS_KEYS.contains(&key)));
-    };
-    let node = source.get(way).expect("chosen because it is there");
-    let text = || node.text().unwrap_or("").to_owned();
-    let work = match way {
-        "run" => Work::Run { line: text() },
-        "command" => {
-            Work::Command { argv: node.list().iter().map(|part| part.text().unwrap_or("").to_owned()).collect() }
-        }
-        "capability" => Work::Capability { capability: text().into() },
-        "agent" => Work::Agent { agent: text().into() },
-        _ => nothing,
-    };
-    let is_process = matches!(way, "run" | "command");
-    let is_known = is_process || matches!(way, "capability" | "agent");
-    for key in PROCESS_KEYS.iter().filter(|_| is_known && !is_process) {
-        if let Some(place) = own.key_span(key) {
-            let message = format!("`{key}` goes with `run` and `command`, this step has `{way}`");
-            faults
-                .error(place, Code::Conflict, message)
-                .expected("the key left out, or set where the agent is described");
-        }
+}
+
+/// The longest time of an attempt; a person has none.
+fn timeout(step: &Step, fields: &Fields<'_>, estimate: Option<Micros>, faults: &mut Faults<'_>) -> Option<Micros> {
+    if step.is_approval() {
+        return None;
     }
-    let span = node.span;
-    let keep = |key: &str| !WORK_KEYS.contains(&key) && (is_process || !PROCESS_KEYS.contains(&key));
-    (work, span, own.over(shared, keep))
+    let timeout = match fields.get("timeout") {
+        Some(_) => fields.time("timeout"),
+        None => Some(defaults::timeout(step.is_process(), estimate)),
+    };
+    if let (Some(node), Some(idle), Some(whole)) = (fields.get("idle_timeout"), fields.time("idle_timeout"), timeout)
+        && idle >= whole
+    {
+        faults
+            .warning(node.span, Code::NoEffect, "`idle_timeout` never strikes: `timeout` is not longer")
+            .expected("less than `timeout`, 30 s or more if left out (10 min for `run` and `command`)");
+    }
+    timeout
+}
+
+/// What becomes of the work of a cancelled step. `own`: the step itself says so, so it has to have something to undo it.
+fn on_cancel(fields: &Fields<'_>, own: bool, faults: &mut Faults<'_>) -> OnCancel {
+    let Some(node) = fields.get("on_cancel").filter(|node| node.text() == Some("compensate")) else {
+        return OnCancel::Leave;
+    };
+    if fields.has("compensate") {
+        return OnCancel::Compensate;
+    }
+    if own {
+        faults
+            .error(node.span, Code::MissingKey, "`on_cancel: compensate` needs `compensate`")
+            .expected("`compensate` beside it, which says how the step is undone");
+    }
+    OnCancel::Leave
 }
 
 fn needs(node: &Node) -> Vec<DraftNeed> {
@@ -222,50 +253,6 @@ fn fallbacks(fields: &Fields<'_>, faults: &mut Faults<'_>) -> (Vec<Fallback>, Ve
         all.push((fallback, node.span));
     }
     all.into_iter().unzip()
-}
-
-fn retry(fields: &Fields<'_>, is_process: bool, faults: &mut Faults<'_>) -> RetryPolicy {
-    let usual = if is_process { defaults::PROCESS_RETRIES } else { defaults::AGENT_RETRIES };
-    let Some(node) = fields.get("retry") else { return defaults::retry(usual) };
-    if let Some(limit) = count(node) {
-        return defaults::retry(limit);
-    }
-    let fields = Fields::of(&RETRY, node);
-    let time = |name: &str| fields.get(name).and_then(|node| duration_of(node).ok());
-    let mut policy = defaults::retry(defaults::AGENT_RETRIES);
-    policy.limit = fields.get("limit").and_then(count).unwrap_or(policy.limit);
-    policy.interval = time("interval").unwrap_or(policy.interval);
-    policy.backoff = number(&fields, "backoff").unwrap_or(policy.backoff);
-    policy.max_interval = time("max_interval").unwrap_or(policy.max_interval.max(policy.interval));
-    if policy.max_interval < policy.interval
-        && let Some(node) = fields.get("max_interval")
-    {
-        faults
-            .error(node.span, Code::OutOfRange, "`max_interval` is shorter than `interval`")
-            .expected("at least `interval`");
-    }
-    policy.jitter = match fields.get("jitter").and_then(Node::text) {
-        Some("equal") => Jitter::Equal,
-        Some("none") => Jitter::None,
-        _ => policy.jitter,
-    };
-    policy.on = fields.get("on").map(|node| classes(node, faults));
-    policy
-}
-
-fn classes(node: &Node, faults: &mut Faults<'_>) -> Vec<FailureClass> {
-    let mut classes = Vec::new();
-    for node in node.list() {
-        let Some(class) = FailureClass::ALL.into_iter().find(|class| Some(class.word()) == node.text()) else {
-            continue;
-        };
-        if !class.retryable() {
-            let message = format!("a failure of class `{}` is never retried", class.word());
-            faults.warning(node.span, Code::NoEffect, message);
-        }
-        classes.push(class);
-    }
-    classes
 }
 
 fn priority(node: &Node) -> Option<u8> {

@@ -2,14 +2,17 @@
 
 use crate::model::agent::{Agent, AgentKind, Builtin};
 use crate::model::id::{Name, StepId};
+use crate::model::policy::Mode;
 use crate::model::step::{Fallback, Need, Work};
 use crate::model::workflow::Workflow;
+use crate::spec::barrier;
 use crate::spec::build::Draft;
 use crate::spec::build_step::DraftStep;
 use crate::spec::cycle;
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::flow;
+use crate::spec::sharing;
 use crate::spec::source::{LIMITS, Span};
 use crate::spec::words::{nearest, quote};
 use std::collections::{HashMap, HashSet};
@@ -33,7 +36,11 @@ pub(crate) fn finish(
         return None;
     }
     let (needs, need_spans) = needs(&draft.steps, &ids, faults);
-    cycle::report(&draft.steps, &needs, &need_spans, faults);
+    if !cycle::report(&draft.steps, &needs, &need_spans, faults) {
+        barrier::report(&draft.steps, &needs, faults);
+    }
+    sharing::semaphores(&draft.steps, faults);
+    without_effect(&draft, faults);
     agents(&mut draft, agents_file, agents_needed, faults);
     if faults.any_error() {
         return None;
@@ -51,6 +58,31 @@ pub(crate) fn finish(
         .collect();
     workflow.add_builtins(cores);
     Some(workflow)
+}
+
+/// Warns about what a workflow declares for a case that cannot come.
+fn without_effect(draft: &Draft, faults: &mut Faults<'_>) {
+    if let Some(place) = draft.idle_threshold
+        && !matches!(draft.workflow.mode, Mode::Hybrid | Mode::Auto)
+    {
+        faults
+            .warning(place, Code::NoEffect, "only the modes `hybrid` and `auto` look at `parallel_threshold`")
+            .expected("`mode: hybrid` or `mode: auto` beside it");
+    }
+    if draft.steps.iter().any(|step| step.step.compensate.is_some()) {
+        return;
+    }
+    let way_out = "`compensate` at the steps whose work can be undone";
+    if let Some(place) = draft.rollback {
+        faults
+            .warning(place, Code::NoEffect, "nothing can be rolled back: no step says how it is undone")
+            .expected(way_out);
+    }
+    for step in draft.steps.iter().filter(|step| step.step.pivot) {
+        faults
+            .warning(step.places.pivot, Code::NoEffect, "`pivot` has no effect: no step says how it is undone")
+            .expected(way_out);
+    }
 }
 
 /// The index of every id; ids that are there twice keep their first.
@@ -138,6 +170,7 @@ fn agents(draft: &mut Draft, agents_file: &[Agent], agents_needed: bool, faults:
     }
     if agents_needed {
         Offers { names, offered }.check(draft, faults);
+        sharing::resources(draft, &draft.workflow.agents, faults);
     }
 }
 
@@ -151,6 +184,15 @@ fn replaces_builtin(agent: &Agent, span: Span, faults: &mut Faults<'_>) {
                 format!("agent {} takes the place of the built-in agent `{}`", quote(&agent.id), builtin.capability());
             faults.note(span, Code::ReplacesBuiltin, message);
         }
+    }
+}
+
+/// Whether one agent is asked, or any with a capability; its name; and where that stands.
+const fn asked(work: &Work, span: Span) -> Option<(bool, &Name, Span)> {
+    match work {
+        Work::Agent { agent } => Some((true, agent, span)),
+        Work::Capability { capability } => Some((false, capability, span)),
+        Work::Run { .. } | Work::Command { .. } | Work::Approval { .. } => None,
     }
 }
 
@@ -171,12 +213,9 @@ impl Offers {
                     Fallback::Capability(name) => Some((false, name, *span)),
                     Fallback::Value(_) => None,
                 });
-            let work = match &step.step.work {
-                Work::Agent { agent } => Some((true, agent, step.asks_span)),
-                Work::Capability { capability } => Some((false, capability, step.asks_span)),
-                _ => None,
-            };
-            for (is_agent, name, span) in work.into_iter().chain(fallbacks) {
+            let work = asked(&step.step.work, step.asks_span);
+            let undo = step.step.compensate.as_deref().and_then(|undo| asked(&undo.work, step.undo_span));
+            for (is_agent, name, span) in work.into_iter().chain(undo).chain(fallbacks) {
                 match is_agent {
                     true if !names.contains(&**name) && crate::spec::units::is_id(name) => {
                         self.no_agent(name, span, faults);

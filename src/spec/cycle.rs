@@ -8,11 +8,13 @@ use crate::spec::source::Span;
 use std::collections::VecDeque;
 
 /// The most steps of one circle that a message names.
-const NAMED_MAX: usize = 500;
+pub(crate) const NAMED_MAX: usize = 500;
 
-/// Reports every knot. `spans` are the places of `needs`.
-pub(crate) fn report(steps: &[DraftStep], needs: &[Vec<Need>], spans: &[Vec<Span>], faults: &mut Faults<'_>) {
-    let knots = knots(needs);
+/// Reports every knot; whether there is one. `spans` are the places of `needs`.
+pub(crate) fn report(steps: &[DraftStep], needs: &[Vec<Need>], spans: &[Vec<Span>], faults: &mut Faults<'_>) -> bool {
+    let edges: Vec<Vec<usize>> =
+        needs.iter().map(|needs| needs.iter().map(|need| need.step.index()).collect()).collect();
+    let knots = knots(&edges);
     let mut knot_of = vec![usize::MAX; needs.len()];
     for (number, knot) in knots.iter().enumerate() {
         for &step in knot {
@@ -20,7 +22,7 @@ pub(crate) fn report(steps: &[DraftStep], needs: &[Vec<Need>], spans: &[Vec<Span
         }
     }
     for (number, knot) in knots.iter().enumerate() {
-        let circle = circle(needs, &knot_of, number, knot[0]);
+        let circle = circle(&edges, &knot_of, number, knot[0]);
         let names: Vec<&str> = circle.iter().chain(&circle[..1]).map(|&step| &*steps[step].step.id).collect();
         let shown = if names.len() > NAMED_MAX + 1 {
             format!("{} -> … ({} steps in all) … -> {}", names[..NAMED_MAX].join(" -> "), circle.len(), names[0])
@@ -31,17 +33,18 @@ pub(crate) fn report(steps: &[DraftStep], needs: &[Vec<Need>], spans: &[Vec<Span
         let tangled = if more > 0 { format!("; {more} more steps are tangled up with them") } else { String::new() };
         // The arrow runs from a step to one that needs it, so the place is where the first one names the last.
         let last = circle[circle.len() - 1];
-        let at = needs[circle[0]].iter().position(|need| need.step.index() == last).unwrap_or(0);
+        let at = edges[circle[0]].iter().position(|&other| other == last).unwrap_or(0);
         let message = format!("these steps wait for each other: {shown}{tangled}");
         faults
             .error(spans[circle[0]][at], Code::Cycle, message)
             .expected("needs without a circle; the arrow runs from a step to one that needs it");
     }
+    !knots.is_empty()
 }
 
 /// Sets of steps that reach each other, each in the order of the file and sorted by its first step (Tarjan, with a
 /// stack of its own: a chain of 100,000 steps must not use up the thread's).
-fn knots(needs: &[Vec<Need>]) -> Vec<Vec<usize>> {
+pub(crate) fn knots(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
     const NEW: usize = usize::MAX;
     let mut index = vec![NEW; needs.len()];
     let mut low = vec![0; needs.len()];
@@ -60,13 +63,12 @@ fn knots(needs: &[Vec<Need>]) -> Vec<Vec<usize>> {
                 stack.push(step);
                 on_stack[step] = true;
             } else {
-                let done = needs[step][at - 1].step.index();
+                let done = needs[step][at - 1];
                 low[step] = low[step].min(low[done]);
             }
             let mut at = at;
             let mut entered = false;
-            while let Some(need) = needs[step].get(at) {
-                let other = need.step.index();
+            while let Some(&other) = needs[step].get(at) {
                 at += 1;
                 if index[other] == NEW {
                     work.push((step, at));
@@ -82,7 +84,7 @@ fn knots(needs: &[Vec<Need>]) -> Vec<Vec<usize>> {
                 let from = stack.iter().rposition(|&other| other == step).unwrap_or(0);
                 let mut knot = stack.split_off(from);
                 knot.iter().for_each(|&other| on_stack[other] = false);
-                if knot.len() > 1 || needs[step].iter().any(|need| need.step.index() == step) {
+                if knot.len() > 1 || needs[step].contains(&step) {
                     knot.sort_unstable();
                     knots.push(knot);
                 }
@@ -94,11 +96,11 @@ fn knots(needs: &[Vec<Need>]) -> Vec<Vec<usize>> {
 }
 
 /// A shortest circle through `start` within its knot, each step followed by one that needs it.
-fn circle(needs: &[Vec<Need>], knot_of: &[usize], knot: usize, start: usize) -> Vec<usize> {
+pub(crate) fn circle(needs: &[Vec<usize>], knot_of: &[usize], knot: usize, start: usize) -> Vec<usize> {
     let mut from = std::collections::HashMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(step) = queue.pop_front() {
-        for other in needs[step].iter().map(|need| need.step.index()).filter(|&other| knot_of[other] == knot) {
+        for other in needs[step].iter().copied().filter(|&other| knot_of[other] == knot) {
             if other == start {
                 // `step` needs `start`; walking back along `from` ends at `start`, which needs the second to last.
                 let mut circle = vec![start];
@@ -121,28 +123,20 @@ fn circle(needs: &[Vec<Need>], knot_of: &[usize], knot: usize, start: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::StepId;
     use crate::model::rng::Rng;
-    use crate::model::step::NeedOn;
-
-    fn graph(edges: &[&[usize]]) -> Vec<Vec<Need>> {
-        let need = |&step: &usize| Need { step: StepId::from_index(step), on: NeedOn::Succeeded };
-        edges.iter().map(|list| list.iter().map(need).collect()).collect()
-    }
 
     #[test]
     fn every_knot_is_found_and_nothing_else() {
-        assert_eq!(knots(&graph(&[&[1], &[2], &[0], &[2], &[4], &[6], &[5]])), [vec![0, 1, 2], vec![4], vec![5, 6]]);
-        assert!(knots(&graph(&[&[], &[0], &[0, 1], &[1, 2]])).is_empty());
+        let tangled = [1, 2, 0, 2, 4, 6, 5].map(|other| vec![other]);
+        assert_eq!(knots(&tangled), [vec![0, 1, 2], vec![4], vec![5, 6]]);
+        assert!(knots(&[vec![], vec![0], vec![0, 1], vec![1, 2]]).is_empty());
     }
 
     #[test]
     fn a_chain_closed_over_100_000_steps_is_one_knot() {
         let edges: Vec<Vec<usize>> = (0..100_000).map(|n| vec![(n + 1) % 100_000]).collect();
-        let edges: Vec<&[usize]> = edges.iter().map(Vec::as_slice).collect();
-        let needs = graph(&edges);
-        assert_eq!(knots(&needs).len(), 1);
-        assert_eq!(circle(&needs, &vec![0; 100_000], 0, 0).len(), 100_000);
+        assert_eq!(knots(&edges).len(), 1);
+        assert_eq!(circle(&edges, &vec![0; 100_000], 0, 0).len(), 100_000);
     }
 
     #[test]
@@ -154,7 +148,6 @@ mod tests {
             for _ in 0..rng.below(2 * size) {
                 edges[rng.below(size) as usize].push(rng.below(size) as usize);
             }
-            let lists: Vec<&[usize]> = edges.iter().map(Vec::as_slice).collect();
             let reaches = |from: usize, to: usize| {
                 let (mut seen, mut open) = (vec![false; size as usize], edges[from].clone());
                 while let Some(at) = open.pop() {
@@ -171,7 +164,7 @@ mod tests {
             expected.dedup();
             expected.sort();
             expected.dedup();
-            assert_eq!(knots(&graph(&lists)), expected, "{edges:?}");
+            assert_eq!(knots(&edges), expected, "{edges:?}");
         }
     }
 }

@@ -75,6 +75,8 @@ codes! {
     NumberRange = "number_range",
     /// An alias without an anchor before it, or inside its own anchor.
     BadAlias = "bad_alias",
+    /// A secret where only a reference to one may stand.
+    Secret = "secret",
     /// A key nobody knows.
     UnknownKey = "unknown_key",
     /// A key that has to be there.
@@ -101,6 +103,8 @@ codes! {
     UnknownCapability = "unknown_capability",
     /// Steps that wait for each other.
     Cycle = "cycle",
+    /// Steps of a barrier that wait for each other.
+    Deadlock = "deadlock",
     /// Two unordered steps write one data path.
     UnorderedWrites = "unordered_writes",
     /// An input that nothing provides.

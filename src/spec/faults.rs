@@ -42,6 +42,8 @@ pub(crate) struct Faults<'s> {
     spare: Fault,
     dropped: usize,
     errors: usize,
+    /// Places of texts that no excerpt may show.
+    concealed: Vec<Span>,
 }
 
 impl<'s> Faults<'s> {
@@ -55,7 +57,7 @@ impl<'s> Faults<'s> {
             expected: None,
             suggestion: None,
         };
-        Self { source, list: Vec::new(), spare, dropped: 0, errors: 0 }
+        Self { source, list: Vec::new(), spare, dropped: 0, errors: 0, concealed: Vec::new() }
     }
     /// The line of a place, as people count.
     pub(crate) fn line(&self, span: Span) -> usize {
@@ -70,6 +72,11 @@ impl<'s> Faults<'s> {
         self.errors += other.errors;
         self.dropped += other.dropped;
         self.list.extend(other.list);
+        self.concealed.extend(other.concealed);
+    }
+    /// Keeps a text out of all excerpts: lines that it touches are not shown.
+    pub(crate) fn conceal(&mut self, span: Span) {
+        self.concealed.push(span);
     }
     /// Whether more would only be counted; then words about it are wasted.
     pub(crate) const fn is_full(&self) -> bool {
@@ -111,7 +118,7 @@ impl<'s> Faults<'s> {
     /// The findings in the order of the file, and how many more there are. What several aliases of one place say is
     /// said once.
     pub(crate) fn finish(self) -> (Vec<Diagnostic>, usize) {
-        let Self { source, mut list, mut dropped, .. } = self;
+        let Self { source, mut list, mut dropped, concealed, .. } = self;
         list.sort_by(|a, b| (a.span, a.severity, a.code, &a.message).cmp(&(b.span, b.severity, b.code, &b.message)));
         list.dedup();
         if list.len() > LIMITS.diagnostics {
@@ -122,7 +129,7 @@ impl<'s> Faults<'s> {
             list.sort_by_key(|fault| fault.span);
         }
         let mut cursor = Cursor { line: 0, bounds: source.line_bounds(0), offset: 0, column: 1 };
-        let diagnostics = list.into_iter().map(|fault| cursor.place(source, fault)).collect();
+        let diagnostics = list.into_iter().map(|fault| cursor.place(source, fault, &concealed)).collect();
         (diagnostics, dropped)
     }
 }
@@ -136,7 +143,7 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn place(&mut self, source: &Source, fault: Fault) -> Diagnostic {
+    fn place(&mut self, source: &Source, fault: Fault, concealed: &[Span]) -> Diagnostic {
         let text = source.text();
         let start = boundary(text, fault.span.start);
         let end = boundary(text, fault.span.end).max(start);
@@ -147,6 +154,8 @@ impl Cursor {
         }
         self.column += text[self.offset..start].chars().count();
         self.offset = start;
+        let touches = |span: &Span| (span.start as usize) < self.bounds.1 && (span.end as usize) > self.bounds.0;
+        let excerpt = (!concealed.iter().any(touches)).then(|| Excerpt::new(source, self.bounds, start, end));
         Diagnostic {
             file: source.name().to_owned(),
             line: line + 1,
@@ -156,7 +165,7 @@ impl Cursor {
             message: fault.message,
             expected: fault.expected,
             suggestion: fault.suggestion,
-            excerpt: Some(Excerpt::new(source, self.bounds, start, end)),
+            excerpt,
         }
     }
 }
@@ -183,6 +192,22 @@ mod tests {
         let places: Vec<_> = list.iter().map(|d| (d.line, d.column, d.message.as_str())).collect();
         assert_eq!(places, [(1, 2, "early"), (2, 5, "late")]);
         assert_eq!(more, 0);
+    }
+
+    #[test]
+    fn a_line_with_a_concealed_text_is_not_shown_and_its_neighbours_are() {
+        let source = Source::new("f", "above\na secret b\nbelow\n");
+        let mut faults = Faults::new(&source);
+        faults.conceal(Span::new(8, 14));
+        for at in [0, 6, 15, 17] {
+            faults.error(Span::new(at, at + 1), Code::Cycle, "e");
+        }
+        let (list, _) = faults.finish();
+        assert_eq!(
+            list.iter().map(|d| (d.line, d.excerpt.is_some())).collect::<Vec<_>>(),
+            [(1, true), (2, false), (2, false), (3, true)]
+        );
+        assert!(list.iter().all(|d| !d.render().contains("secret")));
     }
 
     #[test]

@@ -97,8 +97,6 @@ pub(crate) enum KeyRule {
 pub(crate) enum Shape {
     /// Refused as not supported yet, whatever it is.
     Later,
-    /// This word, the default, is taken; anything else is not supported yet.
-    LaterBut(&'static str),
     /// Text for people.
     Text,
     /// Text that is not empty and reaches a process or an agent: no NUL.
@@ -111,6 +109,8 @@ pub(crate) enum Shape {
     Id,
     /// The name of a capability.
     Name,
+    /// An address on the web; credentials in it are refused and not shown.
+    Url,
     /// `true` or `false`.
     Bool,
     /// A whole number in a range.
@@ -166,11 +166,11 @@ impl Shape {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Later => "nothing yet".to_owned(),
-            Self::LaterBut(word) => format!("`{word}`"),
             Self::Text | Self::Argument => "text".to_owned(),
             Self::Filled | Self::CommandLine => "text that is not empty".to_owned(),
             Self::Id => "an id: a letter or digit, then up to 127 letters, digits or `._@:+-`".to_owned(),
             Self::Name => "a name without white space, of at most 128 characters".to_owned(),
+            Self::Url => "an address such as `https://example.org/health`".to_owned(),
             Self::Bool => "`true` or `false`".to_owned(),
             Self::Whole(from, to) => format!("a whole number from {from} to {to}"),
             Self::Number { from, inclusive: true, to } => format!("a number from {from} to {to}"),

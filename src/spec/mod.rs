@@ -9,9 +9,13 @@
 //! the JSON Schema ([`schema`]), so that neither can know a key that the other does not.
 
 mod agent_tables;
+mod barrier;
 mod build;
 mod build_agent;
+mod build_compensation;
+mod build_policy;
 mod build_step;
+mod build_work;
 mod check;
 mod cycle;
 pub mod data;
@@ -20,12 +24,16 @@ mod faults;
 mod flow;
 mod json;
 mod keys;
+mod policy_tables;
 mod scalar;
 mod schema;
+mod sharing;
 pub mod source;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_policy;
 mod tree;
 mod units;
 mod walk;

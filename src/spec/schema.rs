@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 const ID: &str = r"^[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}$";
 const NAME: &str = r"^[^\s\u0000-\u001f\u007f-\u009f]{1,128}$";
 const VARIABLE: &str = r"^(?!LD_|DYLD_|BASH_ENV$|ENV$)[^=\u0000]+$";
+const URL: &str =
+    r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]*([/?#][^\s\u0000-\u001f\u007f-\u009f]*)?$";
 const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$";
 const SHARE: &str = r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?) *%$";
 
@@ -75,11 +77,11 @@ impl Maker {
     fn shape(&mut self, shape: &Shape) -> Value {
         match shape {
             Shape::Later => json!(false),
-            Shape::LaterBut(word) => json!({ "const": word }),
             Shape::Text | Shape::Argument => json!({ "type": "string" }),
             Shape::Filled | Shape::CommandLine => json!({ "type": "string", "pattern": r"\S" }),
             Shape::Id => json!({ "type": "string", "pattern": ID }),
             Shape::Name => json!({ "type": "string", "pattern": NAME }),
+            Shape::Url => json!({ "type": "string", "pattern": URL }),
             Shape::Bool => json!({ "type": "boolean" }),
             Shape::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
             Shape::Number { from, inclusive: true, to } => json!({ "type": "number", "minimum": from, "maximum": to }),
@@ -165,7 +167,8 @@ mod tests {
         let schema = schema();
         assert!(schema["$defs"]["step"]["properties"].get("for_each").is_none());
         assert!(schema["$defs"]["step"]["properties"]["depends_on"].is_object());
-        assert!(!schema.to_string().contains("hybrid"));
+        assert!(schema["$defs"]["defaults"]["properties"].get("approval").is_none());
+        assert!(!schema.to_string().contains("worker"));
         assert!(!schema.to_string().contains("llm"));
         assert_eq!(schema["$defs"]["process"]["properties"]["kind"]["const"], "process");
     }

@@ -1,14 +1,15 @@
 //! The tables of the workflow file: the workflow, its steps, and what they are made of.
 
-use crate::model::defaults::{RETRY_INTERVAL_MIN, RETRY_LIMIT_MAX};
+use crate::model::defaults::PARALLEL_THRESHOLD_MIN;
 use crate::model::time::Micros;
-use crate::spec::agent_tables::{AGENT, AT_ONCE_MAX, ENV};
+use crate::spec::agent_tables::{AGENT, ENV};
 use crate::spec::keys::{Key, KeyRule, Shape, Table, Word};
+use crate::spec::policy_tables::{
+    APPROVAL, ARGUMENTS, AT_ONCE_MAX, COMMAND, COMPENSATE, COUNT, RESOURCES, RETRIES, RETRY_BUDGET, SEMAPHORE,
+    SOME_TIME, SOME_TIME_OR_OFF,
+};
 
-const COUNT: Shape = Shape::Whole(1, AT_ONCE_MAX);
 const ANY_DURATION: Shape = Shape::Duration { from: Micros::ZERO, off: false };
-const SOME_TIME: Shape = Shape::Duration { from: Micros(1), off: false };
-const RETRY_TIME: Shape = Shape::Duration { from: RETRY_INTERVAL_MIN, off: false };
 
 /// A workflow file.
 pub(crate) const WORKFLOW: Table =
@@ -22,8 +23,17 @@ const WORKFLOW_KEYS: &[Key] = &[
         .alias(&["initial_data"]),
     Key::new("env", ENV, "Variables for `run` and `command` steps."),
     Key::new("mode", Shape::Words(MODES), "In which order and how many at a time; `parallel` if left out."),
+    Key::new(
+        "parallel_threshold",
+        Shape::Whole(PARALLEL_THRESHOLD_MIN as u64, AT_ONCE_MAX),
+        "The smallest group of independent steps that `hybrid` runs in parallel; 3.",
+    ),
     Key::new("limits", Shape::Table(&LIMITS), "Upper bounds; with the agents' slots, the smallest holds."),
-    Key::new("defaults", Shape::Table(&DEFAULTS), "Any step key but `id`: taken for every step that does not give it."),
+    Key::new(
+        "defaults",
+        Shape::Table(&DEFAULTS),
+        "Any step key but `id` and `approval`: taken for every step that does not give it.",
+    ),
     Key::new(
         "success",
         Shape::Either(&[Shape::Words(SUCCESSES), Shape::Table(&SUCCESS)]),
@@ -45,7 +55,6 @@ const WORKFLOW_KEYS: &[Key] = &[
 ];
 
 const WORKFLOW_LATER: &[Key] = &[
-    Key::later("parallel_threshold", "Smallest group of `hybrid` that runs in parallel."),
     Key::later("result", "An aggregate over step outputs."),
     Key::later("templates", "Named reusable steps."),
     Key::later("routes", "Which templates follow a routing step."),
@@ -57,20 +66,20 @@ const WORKFLOW_LATER: &[Key] = &[
 const MODES: &[Word] = &[
     Word::new("parallel", "Whatever needs, agents and limits allow."),
     Word::new("sequential", "One step at a time, in topological order."),
-    Word::later("hybrid", "Larger groups in parallel, the rest in order."),
-    Word::later("auto", "Chosen by the graph, the load and the free agents."),
+    Word::new("hybrid", "Level by level: larger groups in parallel, the rest in order."),
+    Word::new("auto", "Chosen by the graph, the load and the free agents."),
 ];
 const SUCCESSES: &[Word] = &[Word::new("all", "Every step."), Word::new("any", "At least one step.")];
 const RECOVERIES: &[Word] = &[
     Word::new("continue", "The independent rest still runs."),
     Word::new("fail_fast", "Everything else is cancelled."),
-    Word::later("retry", "Failed steps are tried once more at the end."),
-    Word::later("rollback", "Finished steps are compensated."),
+    Word::new("retry", "When nothing more can run, failed steps are tried once more."),
+    Word::new("rollback", "When the run can no longer succeed, what was done is undone by `compensate`, in reverse."),
 ];
 const ON_MISSED: &[Word] = &[
     Word::new("fail", "The run fails."),
-    Word::later("retry", "Failed steps are tried once more."),
-    Word::later("escalate", "A person is asked."),
+    Word::new("retry", "Failed steps are tried once more, at most once a run."),
+    Word::new("escalate", "A person is asked."),
 ];
 
 pub(crate) const LIMITS: Table = Table {
@@ -80,6 +89,11 @@ pub(crate) const LIMITS: Table = Table {
         Key::new("max_parallel", COUNT, "The most attempts at once."),
         Key::new("deadline", SOME_TIME, "The longest the run may take."),
         Key::new("capability", Shape::Map(KeyRule::Name, &COUNT), "The most attempts at once per capability."),
+        Key::new(
+            "retry_budget",
+            RETRY_BUDGET,
+            "Retries of the whole run, a number or `{min, share}`; without it only the steps' own limits hold.",
+        ),
     ]],
 };
 pub(crate) const SUCCESS: Table = Table {
@@ -89,10 +103,11 @@ pub(crate) const SUCCESS: Table = Table {
 };
 
 /// A step in a list.
-pub(crate) const STEP: Table = Table { id: "step", what: "a step", groups: &[STEP_ID, STEP_KEYS, STEP_LATER] };
+pub(crate) const STEP: Table =
+    Table { id: "step", what: "a step", groups: &[STEP_ID, STEP_KEYS, STEP_ALONE, STEP_LATER] };
 /// A step in a map, where the key is its id.
 pub(crate) const STEP_IN_MAP: Table =
-    Table { id: "step_in_map", what: "a step", groups: &[STEP_ID_AGAIN, STEP_KEYS, STEP_LATER] };
+    Table { id: "step_in_map", what: "a step", groups: &[STEP_ID_AGAIN, STEP_KEYS, STEP_ALONE, STEP_LATER] };
 /// What all steps share.
 pub(crate) const DEFAULTS: Table = Table { id: "defaults", what: "`defaults`", groups: &[STEP_KEYS, STEP_LATER] };
 
@@ -107,9 +122,9 @@ const STEP_KEYS: &[Key] = &[
     Key::new("capability", Shape::Name, "Any agent that has this capability does it.").alias(&["agent_capability"]),
     Key::new("agent", Shape::Id, "This agent does it."),
     Key::new("run", Shape::CommandLine, "`/bin/sh -ec LINE` does it."),
-    Key::new("command", Shape::List(&Shape::Argument, 1), "A program with arguments does it, without a shell."),
+    Key::new("command", COMMAND, "A program with arguments does it, without a shell."),
     Key::new("action", Shape::Filled, "What is asked of the agent."),
-    Key::new("with", Shape::Map(KeyRule::Filled, &Shape::Value), "Literal arguments; `input` is laid over them."),
+    Key::new("with", ARGUMENTS, "Literal arguments; `input` is laid over them."),
     Key::new("cwd", Shape::Filled, "Folder of `run` and `command`; relative: from the file's folder."),
     Key::new("env", ENV, "Variables for `run` and `command`, over the workflow's."),
     Key::new("stdout", Shape::Words(STDOUTS), "How the output of `run` and `command` is read."),
@@ -130,16 +145,12 @@ const STEP_KEYS: &[Key] = &[
         .alias(&["output_mapping"]),
     Key::new(
         "timeout",
-        Shape::Duration { from: Micros(1), off: true },
+        SOME_TIME_OR_OFF,
         "Longest time of one attempt: 30 s or 3 × `estimate`, the longer; 10 min for `run` and `command`.",
     ),
-    Key::new("idle_timeout", Shape::LaterBut("off"), "Longest time without output."),
-    Key::new(
-        "retry",
-        Shape::Either(&[Shape::Whole(0, RETRY_LIMIT_MAX as u64), Shape::Table(&RETRY)]),
-        "Retries after the first attempt: 2 on agents, 0 for `run` and `command`.",
-    )
-    .alias(&["retry_count"]),
+    Key::new("idle_timeout", SOME_TIME_OR_OFF, "Longest time without output; `off` if left out."),
+    Key::new("retry", RETRIES, "Retries after the first attempt: 2 on agents, 0 for `run` and `command`.")
+        .alias(&["retry_count"]),
     Key::new(
         "priority",
         Shape::Either(&[Shape::Words(PRIORITIES), Shape::Whole(0, 100)]),
@@ -154,33 +165,46 @@ const STEP_KEYS: &[Key] = &[
         Shape::Words(ON_UNKNOWN),
         "What becomes of it if upbeat ends while it runs; `ask`, or `retry` where it is idempotent.",
     ),
-    Key::new("on_exhausted", Shape::LaterBut("fail"), "What happens when retries and fallbacks are spent."),
-    Key::new("on_cancel", Shape::LaterBut("leave"), "What happens to the work of a cancelled step."),
+    Key::new(
+        "on_exhausted",
+        Shape::Words(ON_EXHAUSTED),
+        "What happens when retries and fallbacks are spent; `fail` if left out.",
+    ),
+    Key::new("compensate", Shape::Table(&COMPENSATE), "How what it did is undone."),
+    Key::new("pivot", Shape::Bool, "`true`: once it is done, nothing is rolled back any more."),
+    Key::new(
+        "on_cancel",
+        Shape::Words(ON_CANCEL),
+        "What happens to the work of a step that is cancelled while it runs; `leave` if left out.",
+    ),
+    Key::new("barrier", Shape::Name, "Steps that give the same name start together, when all are ready."),
+    Key::new("lock", Shape::Name, "Attempts of steps that give the same name exclude each other."),
+    Key::new("semaphore", Shape::Table(&SEMAPHORE), "Attempts of steps that give the same name share its permits."),
+    Key::new("resources", RESOURCES, "What an attempt takes of the resources of its agent."),
 ];
+
+/// What cannot stand in `defaults`.
+const STEP_ALONE: &[Key] = &[Key::new("approval", Shape::Table(&APPROVAL), "A person decides: yes or no.")];
 
 const STEP_LATER: &[Key] = &[
     Key::later("if", "A condition."),
-    Key::later("compensate", "How the step is undone."),
-    Key::later("pivot", "After this step no rollback."),
     Key::later("for_each", "One item per element of a list."),
     Key::later("max_parallel", "Items of `for_each` at once."),
     Key::later("chunk", "Elements per item of `for_each`."),
     Key::later("success", "What of `for_each` has to succeed."),
     Key::later("aggregate", "Brings outputs together."),
     Key::later("expect", "What the output has to be."),
-    Key::later("approval", "A person decides."),
     Key::later("expand", "The output adds steps."),
     Key::later("uses", "A sub-workflow."),
     Key::later("route", "Chooses templates by the input."),
-    Key::later("barrier", "Steps that start together."),
-    Key::later("lock", "Steps that exclude each other."),
-    Key::later("semaphore", "Steps that share permits."),
-    Key::later("resources", "What it takes of an agent's resources."),
 ];
 
 /// Keys of which a step gives exactly one, in the order of messages.
 pub(crate) const WORK_KEYS: [&str; 8] =
-    ["run", "command", "capability", "agent", "aggregate", "approval", "uses", "route"];
+    ["run", "command", "capability", "agent", "approval", "aggregate", "uses", "route"];
+
+/// How many of them this build takes: the first ones.
+pub(crate) const WORK_BUILT: usize = 5;
 
 const STDOUTS: &[Word] =
     &[Word::new("json", "Any JSON and nothing else."), Word::new("text", "Always text, as `{\"stdout\": …}`.")];
@@ -191,49 +215,19 @@ const ON_UNKNOWN: &[Word] = &[
     Word::new("retry", "It is done again, with the same idempotency key."),
     Word::new("fail", "It fails."),
 ];
-const JITTERS: &[Word] = &[
-    Word::new("full", "Uniform between nothing and the whole wait."),
-    Word::new("equal", "Half the wait plus a uniform half."),
-    Word::new("none", "Exactly the wait."),
+const ON_EXHAUSTED: &[Word] = &[Word::new("fail", "It fails."), Word::new("pause", "It waits for a person.")];
+const ON_CANCEL: &[Word] = &[
+    Word::new("leave", "It stays as it is."),
+    Word::new(
+        "compensate",
+        "It is undone by `compensate`; a step without one that takes this from `defaults` is left.",
+    ),
 ];
 const NEED_ON: &[Word] = &[
     Word::new("succeeded", "Success, also by a fallback."),
     Word::new("completed", "Any end."),
     Word::new("failed", "Failure."),
 ];
-/// Failure classes that `retry.on` may name.
-const CLASSES: &[Word] = &[
-    Word::new("transient", "The agent asked to be tried again."),
-    Word::new("timeout", "The attempt took too long."),
-    Word::new("crash", "The agent ended in disorder."),
-    Word::new("unreachable", "The agent cannot be started."),
-    Word::new("malformed_output", "The answer is not what is due."),
-    Word::new("permanent", "Never retried."),
-    Word::new("cancelled", "Never retried."),
-    Word::new("deadline", "Never retried."),
-    Word::later("idle_timeout", "No output for too long."),
-    Word::later("rate_limited", "The agent takes no more calls."),
-    Word::later("quality_rejected", "The output was not good enough."),
-    Word::later("rejected", "A person said no."),
-    Word::new("unknown", "upbeat ended while it ran: `on_unknown` decides."),
-];
-
-pub(crate) const RETRY: Table = Table {
-    id: "retry",
-    what: "`retry`",
-    groups: &[&[
-        Key::new("limit", Shape::Whole(0, RETRY_LIMIT_MAX as u64), "Retries after the first attempt; 2."),
-        Key::new("interval", RETRY_TIME, "Wait before the first retry that backs off; 1 s."),
-        Key::new(
-            "backoff",
-            Shape::Number { from: 1.0, inclusive: true, to: 1000.0 },
-            "Factor from one wait to the next; 2.",
-        ),
-        Key::new("max_interval", RETRY_TIME, "The longest wait; 30 s, or `interval` if that is longer."),
-        Key::new("jitter", Shape::Words(JITTERS), "Spread of the waits; `full`."),
-        Key::new("on", Shape::List(&Shape::Words(CLASSES), 1), "Classes that are retried; all that can be."),
-    ]],
-};
 pub(crate) const NEED: Table = Table {
     id: "need",
     what: "a need",

@@ -34,9 +34,72 @@ pub(crate) fn bad_variable(name: &str) -> Option<&'static str> {
     (loader || matches!(name, "BASH_ENV" | "ENV")).then_some("it would change what programs and shells load")
 }
 
+/// Why a text is no address that can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadUrl {
+    /// It holds a user's name or a password.
+    Credentials,
+    /// It does not read as `http://HOST…` or `https://HOST…`.
+    Unreadable,
+}
+
+/// Judges an address: a scheme, a host, perhaps a port, and whatever follows.
+pub(crate) fn bad_url(text: &str) -> Option<BadUrl> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");
+    if authority.contains('@') {
+        return Some(BadUrl::Credentials);
+    }
+    let known = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
+    (!(known && clean && is_host(authority))).then_some(BadUrl::Unreadable)
+}
+
+/// Whether a text looks like an address of version 6; whether it is one shows when it is asked.
+fn is_ipv6(text: &str) -> bool {
+    text.contains(':') && text.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b))
+}
+
+/// Whether a text is a host, with or without a port.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if is_ipv6(address) => ("v6", port),
+        Some(_) => return false,
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let known = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    host.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && host.bytes().all(known) && port_fits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_told_from_other_texts_and_credentials_from_both() {
+        let good = "http://a https://a.b-c:8080/x?y=@#z HTTP://127.0.0.1 http://[::1]:80/ https://a_b/p@q";
+        for good in good.split(' ') {
+            assert_eq!(bad_url(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "ftp://a",
+            "http://",
+            "http:///x",
+            "http://a:b",
+            "http://a b",
+            "http://[x]",
+            "http://-a",
+            "http://a\\b",
+        ] {
+            assert_eq!(bad_url(bad), Some(BadUrl::Unreadable), "{bad}");
+        }
+        for bad in ["http://u@a", "https://u:p@a/x", "ftp://u:p@a", "u:p@a", "http://:p@a:1"] {
+            assert_eq!(bad_url(bad), Some(BadUrl::Credentials), "{bad}");
+        }
+    }
 
     #[test]
     fn shares_ids_and_variables_follow_their_rules() {

@@ -4,13 +4,13 @@
 //! what is not: the fault is on the list, and a file with errors never becomes a workflow.
 
 use crate::model::mapping::Path;
-use crate::model::time::{BadDuration, duration, seconds_to_micros};
+use crate::model::time::{BadDuration, Micros, duration, seconds_to_micros};
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::keys::{Key, KeyRule, Shape, Table, Word};
 use crate::spec::source::Span;
 use crate::spec::tree::{Entry, Kind, Node};
-use crate::spec::units::{bad_variable, is_id, is_name, share};
+use crate::spec::units::{BadUrl, bad_url, bad_variable, is_id, is_name, share};
 use crate::spec::words::{clip, nearest, quote};
 use serde_json::Number;
 
@@ -74,11 +74,6 @@ fn unknown_key(table: &Table, entry: &Entry, faults: &mut Faults<'_>) -> Option<
 fn shape(shape: &Shape, node: &Node, place: Span, name: &str, faults: &mut Faults<'_>) {
     match shape {
         Shape::Later => unsupported(name, "", place, faults),
-        Shape::LaterBut(word) => {
-            if node.text() != Some(word) {
-                unsupported(name, &format!(" other than `{word}`"), place, faults);
-            }
-        }
         Shape::Any => {}
         Shape::Value => expressions(node, faults),
         Shape::Object if matches!(node.kind, Kind::Map(_)) => {}
@@ -153,13 +148,22 @@ fn rewritten(shape: &Shape, node: &Node) -> Option<String> {
         Kind::Text(text) if any(|s| matches!(s, Shape::List(..))) && text.len() <= 60 => {
             Some(format!("[{}]", clip(text, 60)))
         }
-        Kind::Bool(false) if any(|s| matches!(s, Shape::Duration { off: true, .. })) => Some("off".to_owned()),
+        Kind::Bool(false) if any(can_be_off) => Some("off".to_owned()),
         Kind::Bool(_) | Kind::Number(_)
             if any(|s| matches!(s, Shape::Text | Shape::Filled | Shape::Argument | Shape::Id | Shape::Name)) =>
         {
             Some(format!("\"{}\"", node.to_value()))
         }
         _ => None,
+    }
+}
+
+/// Whether `off` is a value of a shape.
+fn can_be_off(shape: &Shape) -> bool {
+    match shape {
+        Shape::Duration { off, .. } => *off,
+        Shape::Words(words) => words.iter().any(|word| word.word == "off"),
+        _ => false,
     }
 }
 
@@ -253,7 +257,7 @@ fn number(shape: &Shape, node: &Node, name: &str, faults: &mut Faults<'_>) {
 }
 
 /// Reads a duration from a value, `off` aside.
-pub(crate) fn duration_of(node: &Node) -> Result<crate::model::time::Micros, BadDuration> {
+pub(crate) fn duration_of(node: &Node) -> Result<Micros, BadDuration> {
     match &node.kind {
         Kind::Number(number) => seconds_to_micros(number.as_f64().unwrap_or(f64::NAN)),
         Kind::Text(text) => duration(text),
@@ -308,6 +312,7 @@ fn text(shape: &Shape, node: &Node, name: &str, faults: &mut Faults<'_>) {
         Shape::Argument => !text.contains('\0'),
         Shape::Words(words) => return word(words, shape, node, text, name, faults),
         Shape::Path | Shape::PathOrFilter => return path(shape, node, text, name, faults),
+        Shape::Url => return address(shape, node, text, name, faults),
         Shape::Text => true,
         _ => return wrong_type(shape, node, name, faults),
     };
@@ -365,6 +370,24 @@ fn path(shape: &Shape, node: &Node, text: &str, name: &str, faults: &mut Faults<
     }
 }
 
+/// Where credentials may stand in it, neither the message nor an excerpt repeats it.
+fn address(shape: &Shape, node: &Node, text: &str, name: &str, faults: &mut Faults<'_>) {
+    let Some(bad) = bad_url(text) else { return };
+    let shown = if text.contains('@') {
+        faults.conceal(node.span);
+        String::new()
+    } else {
+        format!(": {}", quote(text))
+    };
+    let (code, message) = match bad {
+        BadUrl::Credentials => {
+            (Code::Secret, format!("{} holds a user's name or a password; it is not shown here", quote(name)))
+        }
+        BadUrl::Unreadable => (Code::BadText, format!("{} does not read as an address{shown}", quote(name))),
+    };
+    faults.error(node.span, code, message).expected(shape.describe());
+}
+
 /// Refuses expressions wherever they stand in a value.
 fn expressions(node: &Node, faults: &mut Faults<'_>) {
     match &node.kind {
@@ -406,6 +429,27 @@ impl<'n> Fields<'n> {
     /// Where a key stands.
     pub(crate) fn key_span(&self, name: &str) -> Option<Span> {
         self.given.iter().find(|(given, ..)| *given == name).map(|(_, span, _)| *span)
+    }
+    /// The text of a key.
+    pub(crate) fn text(&self, name: &str) -> Option<&'n str> {
+        self.get(name).and_then(Node::text)
+    }
+    /// The whole number of a key.
+    pub(crate) fn count(&self, name: &str) -> Option<u32> {
+        self.get(name).and_then(count)
+    }
+    /// The number of a key.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        let Kind::Number(number) = &self.get(name)?.kind else { return None };
+        number.as_f64()
+    }
+    /// The length of time of a key; none for `off`.
+    pub(crate) fn time(&self, name: &str) -> Option<Micros> {
+        self.get(name).and_then(|node| duration_of(node).ok())
+    }
+    /// Whether a key is `true`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|node| matches!(node.kind, Kind::Bool(true)))
     }
     /// Whether a key is given.
     pub(crate) fn has(&self, name: &str) -> bool {

@@ -183,7 +183,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     }
     let file = "workflows/standard.yaml";
     refused(&["run", file, "--faults", "x.yaml"], "`--faults`");
-    refused(&["run", file, "--mode", "hybrid"], "`--mode hybrid`");
     refused(&["graph", file, "-f", "svg"], "svg");
     refused(&["plan", file, "--what-if", "writer=+1"], "`--what-if`");
     let mut by_variable = command(&["run", file, "--clock", "virtual", "--output", "jsonl"]);
@@ -342,4 +341,74 @@ fn a_run_that_begins_with_thousands_of_events_at_once_is_told_to_its_end() {
     let ended = upbeat(&["run", &file, "--clock", "virtual", "--output", "jsonl", "--no-store"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert_eq!(ended.lines().len(), 3 + 4 * 3_000);
+}
+
+const POLICIES: &str = "
+mode: hybrid
+recovery: rollback
+on_threshold_missed: escalate
+limits: {retry_budget: {min: 3, share: 20%}}
+agents:
+  desk:
+    kind: simulated
+    capabilities: [book]
+    slots: 9
+    breaker: {failures: 2, cooldown: 5s}
+    health: {url: 'https://example.org/up', every: 30s}
+    rate_limit: {calls: 10, per: 1m}
+    resources: {cpu: 2}
+steps:
+  - {id: a, capability: book, estimate: 1s, compensate: {action: cancel}, on_cancel: compensate, lock: seat}
+  - {id: b, capability: book, estimate: 1s, compensate: {run: 'true'}, lock: seat}
+  - {id: c, capability: book, estimate: 1s, barrier: gate, idle_timeout: 5s}
+  - {id: d, capability: book, estimate: 1s, barrier: gate, semaphore: {name: s, permits: 2}}
+  - {id: ask, needs: [a, b, c, d], approval: {prompt: 'Go?', timeout: 1h, default: reject}}
+  - {id: e, needs: ask, capability: book, estimate: 1s, resources: {cpu: 2}, pivot: true, on_exhausted: pause}
+  - {id: f, needs: ask, capability: book, estimate: 1s, resources: {cpu: 1}, critical: true}
+";
+
+#[test]
+fn a_file_of_every_policy_is_checked_and_planned() {
+    let folder = Folder::new();
+    let file = folder.file("policies.yaml", POLICIES);
+    let ended = upbeat(&["check", &file, "--output", "json"]);
+    assert_eq!((ended.code, ended.json()), (0, json!([])), "{}", ended.out);
+    let plan = |args: &[&str]| {
+        let ended = upbeat(&[&["plan", &file, "--output", "json"], args].concat());
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        ended.json()
+    };
+    let hybrid = plan(&[]);
+    // Four steps of which two share a lock, then a person, then two steps in order: the level is below three.
+    assert_eq!((&hybrid["strategy"], &hybrid["parallel_s"]), (&json!("hybrid"), &json!(4.0)));
+    assert_eq!(hybrid["reason"], "the file: level by level, those of at least 3 steps in parallel");
+    let parallel = plan(&["--mode", "parallel"]);
+    assert_eq!((&parallel["strategy"], &parallel["parallel_s"]), (&json!("parallel"), &json!(4.0)));
+    let auto = plan(&["--mode", "auto"]);
+    assert_eq!(auto["strategy"], "parallel");
+    assert!(auto["reason"].as_str().unwrap().starts_with("the option --mode: auto, and some steps are independent"));
+    let kinds: Vec<&str> =
+        auto["risks"].as_array().unwrap().iter().map(|risk| risk["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["single_agent", "approval", "rate_limit"]);
+    let text = upbeat(&["plan", &file, "--mode", "hybrid"]);
+    assert!(text.out.contains("a person decides: counted as no time: ask\n"), "{}", text.out);
+}
+
+#[test]
+fn what_could_never_start_and_what_must_not_be_shown_are_refused_by_check() {
+    let folder = Folder::new();
+    let steps = "steps:\n  - {id: a, run: 'true', barrier: g}\n  - {id: b, run: 'true', barrier: g, needs: a}\n";
+    let ended = upbeat(&["check", &folder.file("stuck.yaml", steps)]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("stuck.yaml:3:35: error[deadlock]"), "{}", ended.err);
+    assert!(ended.err.contains("a -> b ~g~ a"), "{}", ended.err);
+    let agents =
+        "agents: {a: {kind: simulated, health: {url: 'https://me:hush@example.org'}}}\nsteps: [{id: x, agent: a}]\n";
+    let file = folder.file("secret.yaml", agents);
+    for args in [&["check", &file][..], &["check", &file, "--output", "json"], &["run", &file]] {
+        let ended = upbeat(args);
+        assert_eq!(ended.code, 2, "{args:?}");
+        let told = ended.out + &ended.err;
+        assert!(told.contains("secret") && !told.contains("hush"), "{told}");
+    }
 }

@@ -1,0 +1,131 @@
+//! Who does a step: one thing out of several, and which keys go with it.
+
+use crate::model::step::{Decision, Work};
+use crate::spec::diagnostic::Code;
+use crate::spec::faults::Faults;
+use crate::spec::policy_tables::APPROVAL;
+use crate::spec::source::Span;
+use crate::spec::tables::{WORK_BUILT, WORK_KEYS};
+use crate::spec::tree::Node;
+use crate::spec::walk::Fields;
+use crate::spec::words::{any_of, join};
+
+/// Keys that only `run` and `command` have a use for.
+const PROCESS_KEYS: [&str; 3] = ["cwd", "env", "stdout"];
+/// Keys about agents, attempts and payloads: a person has none of them.
+const AGENT_KEYS: [&str; 18] = [
+    "action",
+    "with",
+    "input",
+    "required",
+    "timeout",
+    "idle_timeout",
+    "retry",
+    "fallback",
+    "estimate",
+    "idempotent",
+    "on_unknown",
+    "on_exhausted",
+    "on_cancel",
+    "compensate",
+    "barrier",
+    "lock",
+    "semaphore",
+    "resources",
+];
+
+/// What a step does, where that is said, and its keys with the shared ones that go with it.
+pub(crate) struct Chosen<'n> {
+    pub(crate) work: Work,
+    pub(crate) span: Span,
+    pub(crate) fields: Fields<'n>,
+}
+
+/// Chooses it from a step's own keys, else from those that all steps share. `owner` is the place of the step.
+pub(crate) fn choose<'n>(own: Fields<'n>, shared: &Fields<'n>, owner: Span, faults: &mut Faults<'_>) -> Chosen<'n> {
+    let mine = ways(&own, &WORK_KEYS);
+    let chosen = if mine.is_empty() { ways(shared, &WORK_KEYS) } else { mine.clone() };
+    let source = if mine.is_empty() { shared } else { &own };
+    let nothing = Work::Run { line: String::new() };
+    more_than_one("a step", &chosen, source, owner, faults);
+    let Some((way, node)) = chosen.first().and_then(|&way| Some((way, source.get(way)?))) else {
+        faults
+            .error(owner, Code::MissingKey, "this step does nothing")
+            .expected(format!("one of {}", any_of(&WORK_KEYS[..WORK_BUILT])));
+        let fields = own.over(shared, |key| !PROCESS_KEYS.contains(&key));
+        return Chosen { work: nothing, span: owner, fields };
+    };
+    let is_known = WORK_KEYS[..WORK_BUILT].contains(&way);
+    let work = of(way, node, faults);
+    let refused: &[&[&str]] = match work {
+        _ if !is_known => &[],
+        Work::Run { .. } | Work::Command { .. } => &[],
+        Work::Approval { .. } => &[&PROCESS_KEYS, &AGENT_KEYS],
+        Work::Capability { .. } | Work::Agent { .. } => &[&PROCESS_KEYS],
+    };
+    let refused = |key: &str| refused.iter().any(|keys| keys.contains(&key));
+    for key in PROCESS_KEYS.iter().chain(&AGENT_KEYS).filter(|key| refused(key)) {
+        let Some(place) = own.key_span(key) else { continue };
+        if let Work::Approval { .. } = work {
+            let message = format!("`{key}` has no meaning beside `approval`: a person answers, and no agent is asked");
+            let way_out = if *key == "timeout" { "`timeout` inside `approval`" } else { "the key left out" };
+            faults.error(place, Code::Conflict, message).expected(way_out);
+        } else {
+            let message = format!("`{key}` goes with `run` and `command`, this step has `{way}`");
+            faults
+                .error(place, Code::Conflict, message)
+                .expected("the key left out, or set where the agent is described");
+        }
+    }
+    let is_process = matches!(work, Work::Run { .. } | Work::Command { .. }) && is_known;
+    let keep = |key: &str| !WORK_KEYS.contains(&key) && !refused(key) && (is_process || !PROCESS_KEYS.contains(&key));
+    Chosen { work, span: node.span, fields: own.over(shared, keep) }
+}
+
+/// The keys among `all` that are given and say who does it.
+pub(crate) fn ways(fields: &Fields<'_>, all: &[&'static str]) -> Vec<&'static str> {
+    all.iter().copied().filter(|key| fields.has(key)).collect()
+}
+
+/// Reports more than one way for `what`.
+pub(crate) fn more_than_one(what: &str, ways: &[&str], source: &Fields<'_>, owner: Span, faults: &mut Faults<'_>) {
+    if ways.len() > 1 {
+        let all = join(ways.iter().map(|key| format!("`{key}`")).collect(), "and");
+        let place = source.key_span(ways[1]).unwrap_or(owner);
+        faults
+            .error(place, Code::Conflict, format!("{what} does one thing, this one has {all}"))
+            .expected("one of them");
+    }
+}
+
+/// The work that the key `way` stands for; an empty line for a way that is not built.
+pub(crate) fn of(way: &str, node: &Node, faults: &mut Faults<'_>) -> Work {
+    let text = || node.text().unwrap_or("").to_owned();
+    match way {
+        "command" => {
+            Work::Command { argv: node.list().iter().map(|part| part.text().unwrap_or("").to_owned()).collect() }
+        }
+        "capability" => Work::Capability { capability: text().into() },
+        "agent" => Work::Agent { agent: text().into() },
+        "approval" => approval(node, faults),
+        "run" => Work::Run { line: text() },
+        _ => Work::Run { line: String::new() },
+    }
+}
+
+fn approval(node: &Node, faults: &mut Faults<'_>) -> Work {
+    let fields = Fields::of(&APPROVAL, node);
+    let default =
+        fields.text("default").map(|word| if word == "approve" { Decision::Approve } else { Decision::Reject });
+    if let (Some(place), false) = (fields.key_span("timeout"), fields.has("default")) {
+        faults
+            .warning(place, Code::NoEffect, "`timeout` has no effect without `default`: an answer is waited for")
+            .expected("`default: approve` or `default: reject` beside it");
+    }
+    if let (Some(place), false) = (fields.key_span("default"), fields.has("timeout")) {
+        faults
+            .warning(place, Code::NoEffect, "`default` has no effect without `timeout`: an answer is waited for")
+            .expected("a `timeout` beside it");
+    }
+    Work::Approval { prompt: fields.text("prompt").unwrap_or("").to_owned(), timeout: fields.time("timeout"), default }
+}
