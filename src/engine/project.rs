@@ -27,6 +27,7 @@ pub(crate) fn view(world: &World, now: Micros, look_at: Option<(RunId, StepId)>)
         agents: agents.map(|(at, entry)| agent_view(world, AgentId::from_index(at), entry, now)).collect(),
         detail: looked_at.map(|(run, step)| detail(world, world.run(run), step, now)),
         store: StoreView::default(),
+        machine: None,
     }
 }
 

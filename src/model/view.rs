@@ -28,6 +28,23 @@ pub struct EngineView {
     pub detail: Option<StepDetail>,
     /// Where runs are saved, and whether that works.
     pub store: StoreView,
+    /// What upbeat and its agents' processes use; `None`: no run is live, it was not looked at yet, or cannot be here.
+    pub machine: Option<MachineView>,
+}
+
+/// What upbeat and its agents' processes use of this machine. Shares are of one core: 1.0 is one core wholly in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MachineView {
+    /// Processor time of upbeat itself, over the time since the last look.
+    pub cpu_share: f64,
+    /// Memory of upbeat itself that is resident, in bytes.
+    pub rss_bytes: u64,
+    /// Processor time of agents' processes, over the same time: of those that ended meanwhile, too.
+    pub children_cpu_share: f64,
+    /// Memory of agents' processes that is resident, in bytes. What several share is counted for each.
+    pub children_rss_bytes: u64,
+    /// Agents' processes, with all their descendants.
+    pub children: u32,
 }
 
 /// How safe what was recorded is.

@@ -9,6 +9,7 @@ pub mod handle;
 pub mod held;
 mod ledger;
 pub mod logs;
+mod machine;
 pub mod reaper;
 pub mod simulator;
 pub mod store;
@@ -74,6 +75,8 @@ pub fn start(config: Config) -> std::io::Result<Runtime> {
             let _file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
             driver::Driver::new(clock, speed, ledger, inbox, reaper::Pool::new(program)).run().await;
         });
+        // The driver has ended what it began. A name that is still being looked up must not hold the end.
+        runtime.shutdown_background();
     })?;
     Ok(Runtime { handle, thread })
 }

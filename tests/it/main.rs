@@ -3,6 +3,7 @@
 mod attempts;
 mod cli;
 mod docs;
+mod hands;
 mod hostile;
 mod processes;
 mod program;

@@ -21,7 +21,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_upbeat");
 /// Longer than anything takes on a loaded machine; a condition that does not come by then never does.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// Set in a process that a test has started for itself.
-const ALONE: &str = "UPBEAT_TEST_ALONE";
+pub(crate) const ALONE: &str = "UPBEAT_TEST_ALONE";
 
 /// A process that detaches itself twice, in a session of its own, and hears neither TERM nor HUP.
 const LEAF: &str = "trap '' TERM HUP\necho $$ >> \"$DIR/pids\"\nexec sleep 1000\n";
@@ -72,7 +72,7 @@ fn pids(dir: &Path) -> Vec<u32> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-fn spec(argv: impl IntoIterator<Item = OsString>) -> ProcessSpec {
+pub(crate) fn spec(argv: impl IntoIterator<Item = OsString>) -> ProcessSpec {
     let path = std::env::var_os("PATH").unwrap();
     ProcessSpec {
         argv: argv.into_iter().collect(),
@@ -82,7 +82,7 @@ fn spec(argv: impl IntoIterator<Item = OsString>) -> ProcessSpec {
     }
 }
 
-fn sh(line: &str) -> ProcessSpec {
+pub(crate) fn sh(line: &str) -> ProcessSpec {
     spec(["sh", "-c", line].map(OsString::from))
 }
 
@@ -92,11 +92,11 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-fn pool() -> Pool {
+pub(crate) fn pool() -> Pool {
     Pool::new(PROGRAM.into())
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(DEADLINE, future).await.expect("never came") })
 }
@@ -112,7 +112,7 @@ pub(crate) fn wait_until(what: &str, limit: Duration, condition: impl Fn() -> bo
 }
 
 /// This test binary again, with one test and a word for it.
-fn again(test: &str, word: &std::ffi::OsStr) -> Command {
+pub(crate) fn again(test: &str, word: &std::ffi::OsStr) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let name = if test.contains("::") { test.to_owned() } else { format!("processes::{test}") };
     command.args(["--exact", &name, "--include-ignored", "--nocapture"]).env(ALONE, word);
@@ -130,7 +130,7 @@ pub(crate) fn alone<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F
 }
 
 /// Reads all output, then waits for the end.
-async fn finish(running: Running) -> (String, Ended) {
+pub(crate) async fn finish(running: Running) -> (String, Ended) {
     let Running { mut stdout, stop, ended, stdin, stderr, .. } = running;
     let ended = ended.await.unwrap();
     drop((stdin, stderr, stop));
@@ -139,7 +139,7 @@ async fn finish(running: Running) -> (String, Ended) {
     (String::from_utf8(text).unwrap(), ended)
 }
 
-async fn line(running: &mut Running) -> String {
+pub(crate) async fn line(running: &mut Running) -> String {
     let mut line = Vec::new();
     while line.last() != Some(&b'\n') {
         line.push(running.stdout.read_u8().await.unwrap());

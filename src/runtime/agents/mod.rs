@@ -1,9 +1,14 @@
 //! Agents: what works on attempts.
 
 mod capture;
+pub mod health;
+mod http;
 mod mask;
-pub(crate) mod process;
+mod probe;
+pub mod process;
 mod request;
 pub(crate) mod simulated;
 mod strict_json;
 mod verdict;
+
+pub use probe::{Probe, probe};

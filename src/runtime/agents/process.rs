@@ -6,48 +6,78 @@
 //!
 //! Whether a time is over is the engine's to say: here a stop is just a stop.
 
-use super::capture::{Capture, Lines};
+use super::capture::{Beyond, Capture, Lines};
+use super::mask::Mask;
 use super::request::{self, Request};
 use super::verdict::{self, Worker};
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome, Usage};
 use crate::model::effect::AttemptOrder;
 use crate::model::id::{AgentId, RunId, StepId};
+use crate::model::time::Micros;
 use crate::runtime::clock::Clock;
 use crate::runtime::logs::{Body, LogLine, LogStore, Stream};
-use crate::runtime::reaper::{Ended, Pool, Running, StopHandle};
+use crate::runtime::reaper::{Ended, Pool, Running, StopHandle, Wish};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::unix::pipe;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 const CHUNK: usize = 64 * 1024;
 /// Of the last line on standard error this much goes into the message of a failure.
 const LAST_WORDS_CHARS: usize = 300;
 
-/// Ends an attempt.
+/// Holds an attempt: ends it, halts it, and knows when it was last heard.
 #[derive(Debug)]
-pub(crate) struct Stop(watch::Sender<u8>);
+pub struct Grip {
+    wish: watch::Sender<Wish>,
+    heard: Arc<AtomicU64>,
+}
 
-impl Stop {
+impl Grip {
     /// TERM to the whole tree and KILL after the grace; at once, or the second time: KILL.
-    pub(crate) fn stop(&self, at_once: bool) {
-        self.0.send_modify(|stops| *stops = if at_once { 2 } else { (*stops + 1).min(2) });
+    pub fn stop(&self, at_once: bool) {
+        self.wish.send_modify(|wish| wish.stop(at_once));
+    }
+    /// Halts it with all its descendants where they stand, or lets them go on.
+    pub fn freeze(&self, frozen: bool) {
+        self.wish.send_modify(|wish| wish.frozen = frozen);
+    }
+    /// A hold on nothing that was heard then.
+    #[cfg(test)]
+    pub(crate) fn heard_at(at: Micros) -> Self {
+        Self { wish: watch::Sender::new(Wish::default()), heard: Arc::new(AtomicU64::new(at.0)) }
+    }
+    /// When it last printed anything, by the run's clock; never: zero.
+    #[must_use]
+    pub fn heard(&self) -> Micros {
+        Micros(self.heard.load(Ordering::Relaxed))
     }
 }
 
 /// Where an attempt's output lines go.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub struct Log {
     logs: Arc<LogStore>,
     clock: Clock,
     run: RunId,
     step: StepId,
     attempt: u32,
     agent: AgentId,
+    heard: Arc<AtomicU64>,
 }
 
 impl Log {
-    pub(crate) fn new(logs: Arc<LogStore>, clock: Clock, order: &AttemptOrder) -> Self {
-        Self { logs, clock, run: order.run, step: order.step, attempt: order.attempt, agent: order.agent }
+    /// The lines of this attempt, with times by this clock.
+    #[must_use]
+    pub fn new(logs: Arc<LogStore>, clock: Clock, order: &AttemptOrder) -> Self {
+        let (run, step, attempt, agent) = (order.run, order.step, order.attempt, order.agent);
+        Self { logs, clock, run, step, attempt, agent, heard: Arc::default() }
+    }
+
+    /// The attempt has printed something.
+    fn note_heard(&self) {
+        self.heard.store(self.clock.now().0, Ordering::Relaxed);
     }
 
     /// Never waits: the store drops its oldest lines.
@@ -78,18 +108,15 @@ impl Over {
 }
 
 /// Begins an attempt when the future is first polled; the completion comes when everything of it is gone.
-pub(crate) fn attempt(
-    pool: Arc<Pool>,
-    order: &AttemptOrder,
-    log: Log,
-) -> (Stop, impl Future<Output = Completion> + use<>) {
+pub fn attempt(pool: Arc<Pool>, order: &AttemptOrder, log: Log) -> (Grip, impl Future<Output = Completion> + use<>) {
     let (run, step, attempt) = (order.run, order.step, order.attempt);
     let request = request::prepare(order);
     let is_agent = matches!(request, Ok(Request { worker: Worker::Agent, .. }));
-    let (stop, stops) = watch::channel(0);
+    let (wish, wishes) = watch::channel(Wish::default());
+    let heard = log.heard.clone();
     let work = async move {
         let over = match request {
-            Ok(request) => carry_out(&pool, request, stops, &log).await,
+            Ok(request) => carry_out(&pool, request, wishes, &log).await,
             Err(failure) => Over::unstarted(Outcome::Failed(failure)),
         };
         let Over { outcome, usage, proof } = over;
@@ -101,15 +128,15 @@ pub(crate) fn attempt(
         };
         Completion { run, step, attempt, outcome, usage, proof, agent_lost }
     };
-    (Stop(stop), work)
+    (Grip { wish, heard }, work)
 }
 
-async fn carry_out(pool: &Pool, request: Request, stops: watch::Receiver<u8>, log: &Log) -> Over {
+async fn carry_out(pool: &Pool, request: Request, wishes: watch::Receiver<Wish>, log: &Log) -> Over {
     let Request { spec, document, worker, beyond, mask, warnings } = request;
     for warning in warnings {
         log.push(Stream::Note, &mask.text(warning));
     }
-    if *stops.borrow() > 0 {
+    if wishes.borrow().stops > 0 {
         return Over::unstarted(Outcome::Stopped);
     }
     // Not given up when a stop comes meanwhile: it takes milliseconds, and only a started process has a proved end.
@@ -138,19 +165,20 @@ async fn carry_out(pool: &Pool, request: Request, stops: watch::Receiver<u8>, lo
             log.push(stream, &line);
             line
         },
+        hear: || log.note_heard(),
     };
-    let end = talk.until_ended(ended, stops.clone(), &stop).await;
+    let end = talk.until_ended(ended, wishes.clone(), &stop).await;
     talk.take_the_rest();
     let Talk { output, refused, last_words, .. } = talk;
     let Some(end) = end else {
         let failure = Failure::new(FailureClass::Crash, "upbeat lost the process while it was ending");
         return Over { outcome: Outcome::Failed(failure), usage: None, proof: EndProof::Unconfirmed { left: 1 } };
     };
-    let outcome = if *stops.borrow() > 0 {
+    let outcome = if wishes.borrow().stops > 0 {
         Outcome::Stopped
     } else if refused {
         Outcome::Failed(Failure::new(FailureClass::MalformedOutput, verdict::TOO_LONG))
-    } else if let Some(failure) = verdict::of_exit(worker, end.exit, &last_words) {
+    } else if let Some(failure) = verdict::of_exit(worker, end.exit, &last_words, &output) {
         Outcome::Failed(failure)
     } else {
         match verdict::read(worker, output) {
@@ -163,8 +191,57 @@ async fn carry_out(pool: &Pool, request: Request, stops: watch::Receiver<u8>, lo
     Over { outcome, usage: Some(usage), proof }
 }
 
-/// The conversation with a process. `emit` logs a line and returns it as it may be shown.
-struct Talk<E> {
+/// What was heard of a process that is no attempt.
+pub(super) struct Heard {
+    /// Its end; `None`: upbeat lost it.
+    pub(super) ended: Option<Ended>,
+    /// Its time was over, and it was ended.
+    pub(super) late: bool,
+    /// What it printed.
+    pub(super) output: Capture,
+    /// The last line on standard error.
+    pub(super) last_words: String,
+}
+
+/// Listens to a process that gets no document until it and all its descendants are gone; after `deadline` it is ended at
+/// once. Nothing is logged.
+pub(super) async fn listen(running: Running, mask: &Mask, deadline: Instant) -> Heard {
+    let Running { stdout, stderr, stop, ended, .. } = running;
+    let mut talk = Talk {
+        stdin: None,
+        stdout: Some(stdout),
+        stderr: Some(stderr),
+        document: Vec::new(),
+        written: 0,
+        output: Capture::new(Beyond::KeepEnds),
+        refused: false,
+        lines: [Lines::default(), Lines::default()],
+        last_words: String::new(),
+        is_local: false,
+        emit: |_, line: &str| mask.text(line.to_owned()),
+        hear: || {},
+    };
+    let (_nobody, wishes) = watch::channel(Wish::default());
+    let mut late = false;
+    let ended = {
+        let mut end = std::pin::pin!(talk.until_ended(ended, wishes, &stop));
+        tokio::select! {
+            ended = &mut end => ended,
+            () = tokio::time::sleep_until(deadline) => {
+                late = true;
+                stop.kill();
+                end.await
+            }
+        }
+    };
+    talk.take_the_rest();
+    let Talk { output, last_words, .. } = talk;
+    Heard { ended, late, output, last_words }
+}
+
+/// The conversation with a process. `emit` logs a line and returns it as it may be shown; `hear` is told of every read
+/// that gave anything.
+struct Talk<E, H> {
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,
@@ -179,24 +256,24 @@ struct Talk<E> {
     /// Whether standard output is a log as well.
     is_local: bool,
     emit: E,
+    hear: H,
 }
 
-impl<E: Fn(Stream, &str) -> String> Talk<E> {
+impl<E: Fn(Stream, &str) -> String, H: Fn()> Talk<E, H> {
     async fn until_ended(
         &mut self,
         mut ended: oneshot::Receiver<Ended>,
-        mut stops: watch::Receiver<u8>,
+        mut wishes: watch::Receiver<Wish>,
         stop: &StopHandle,
     ) -> Option<Ended> {
         let mut buffer = vec![0; CHUNK];
-        let mut sent = 0;
+        let mut sent = Wish::default();
         loop {
             tokio::select! {
                 end = &mut ended => return end.ok(),
                 // Without a sender nobody wants to stop it any more.
-                Ok(stops) = stops.wait_for(|stops| *stops > sent), if sent < 2 => {
-                    sent = *stops;
-                    if sent == 2 { stop.kill() } else { stop.stop() }
+                Ok(wish) = wishes.wait_for(|wish| *wish != sent), if sent.stops < 2 => {
+                    sent = hand_on(sent, *wish, stop);
                 }
                 () = readable(self.stdout.as_ref()), if self.stdout.is_some() => {
                     self.read(Stream::Stdout, &mut buffer);
@@ -233,7 +310,10 @@ impl<E: Fn(Stream, &str) -> String> Talk<E> {
         let Some(source) = source else { return };
         match source.try_read(buffer) {
             Ok(0) => self.close(stream),
-            Ok(count) => self.take(stream, &buffer[..count]),
+            Ok(count) => {
+                (self.hear)();
+                self.take(stream, &buffer[..count]);
+            }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(_) => self.close(stream),
         }
@@ -283,6 +363,19 @@ impl<E: Fn(Stream, &str) -> String> Talk<E> {
             });
         }
     }
+}
+
+/// Tells the process what is newly wanted of it, and returns what it was told by now.
+fn hand_on(sent: Wish, wish: Wish, stop: &StopHandle) -> Wish {
+    if wish.frozen != sent.frozen {
+        stop.freeze(wish.frozen);
+    }
+    match wish.stops {
+        2 if sent.stops < 2 => stop.kill(),
+        1 if sent.stops < 1 => stop.stop(),
+        _ => {}
+    }
+    wish
 }
 
 fn keep_last_words(last: &mut String, is_output: bool, line: &str) {

@@ -3,7 +3,7 @@
 use super::capture::Beyond;
 use super::mask::Mask;
 use super::verdict::Worker;
-use crate::model::agent::{AgentKind, Builtin};
+use crate::model::agent::{Agent, AgentKind, Builtin};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::defaults;
 use crate::model::effect::AttemptOrder;
@@ -45,7 +45,10 @@ pub(super) struct Request {
 /// # Errors
 /// Class `permanent`: a variable that is refused or missing.
 pub(super) fn prepare(order: &AttemptOrder) -> Result<Request, Failure> {
-    let step = order.workflow.step(order.step);
+    let step = order.spec();
+    if step.is_approval() {
+        return Err(permanent(asks_a_person(order)));
+    }
     let (argv, worker, grace, agent_env, agent_cwd) = match (&order.definition.kind, &step.work) {
         (AgentKind::Process(agent), _) => {
             (agent.command.clone(), Worker::Agent, agent.grace, agent.env.as_slice(), agent.cwd.as_ref())
@@ -78,12 +81,45 @@ pub(super) fn prepare(order: &AttemptOrder) -> Result<Request, Failure> {
     Ok(Request { spec, document: document(order), worker, beyond, mask: Mask::new(variables.secrets), warnings })
 }
 
+/// A process of an agent's that is no attempt, with its variables and in its folder. `run`: whose mark it bears.
+///
+/// # Errors
+/// Class `permanent`: a variable that is refused or missing.
+pub(super) fn of_agent(
+    agent: &Agent,
+    workflow: &Workflow,
+    argv: &[String],
+    run: Option<&str>,
+) -> Result<(ProcessSpec, Mask), Failure> {
+    let (agent_env, cwd) = match &agent.kind {
+        AgentKind::Process(process) => (process.env.as_slice(), process.cwd.as_ref()),
+        AgentKind::Simulated(_) | AgentKind::Builtin { .. } => ([].as_slice(), None),
+    };
+    let mut variables = Variables { env: environment::agent_base_env(), secrets: Vec::new() };
+    for map in [&workflow.env, agent_env] {
+        variables.add(map)?;
+    }
+    variables.env.extend(run.map(|run| (MARK.into(), run.into())));
+    let spec = ProcessSpec {
+        argv: argv.iter().map(OsString::from).collect(),
+        env: variables.env,
+        cwd: folder(cwd, workflow),
+        grace: Duration::from_secs(1),
+    };
+    Ok((spec, Mask::new(variables.secrets)))
+}
+
+/// Why an approval that was given to an agent is refused.
+pub(super) fn asks_a_person(order: &AttemptOrder) -> String {
+    format!("`{}` asks a person, no agent can answer it", order.spec().id)
+}
+
 fn permanent(message: String) -> Failure {
     Failure::new(FailureClass::Permanent, message)
 }
 
 fn document(order: &AttemptOrder) -> Vec<u8> {
-    let step = order.workflow.step(order.step);
+    let step = order.spec();
     let mut document = json!({
         "run_id": &*order.run_name,
         "workflow": &*order.workflow.id,
@@ -165,7 +201,7 @@ fn refusal(name: &str) -> Option<&'static str> {
 fn own_variables(order: &AttemptOrder, warnings: &mut Vec<String>) -> Vec<(OsString, OsString)> {
     let mut own: Vec<(OsString, OsString)> = vec![
         (MARK.into(), (*order.run_name).into()),
-        ("UPBEAT_STEP_ID".into(), (*order.workflow.step(order.step).id).into()),
+        ("UPBEAT_STEP_ID".into(), (*order.spec().id).into()),
         ("UPBEAT_ATTEMPT".into(), order.attempt.to_string().into()),
         ("UPBEAT_IDEMPOTENCY_KEY".into(), order.idempotency_key.clone().into()),
     ];

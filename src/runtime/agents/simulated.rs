@@ -1,5 +1,6 @@
 //! Simulated and built-in agents: their answers are computed at once and handed back when their time has come.
 
+use super::request::asks_a_person;
 use crate::model::agent::{AgentKind, Builtin, Simulated};
 use crate::model::completion::{Failure, FailureClass, Outcome};
 use crate::model::effect::AttemptOrder;
@@ -15,6 +16,10 @@ const DRAW_FAILURE: u64 = 2;
 /// When the agent answers, counted from its start, and what. `None`: this kind does real work. `speed` divides what
 /// simulated agents take.
 pub(crate) fn answer(order: &AttemptOrder, speed: f64) -> Option<(Micros, Outcome)> {
+    if order.spec().is_approval() {
+        let failure = Failure::new(FailureClass::Permanent, asks_a_person(order));
+        return Some((Micros::ZERO, Outcome::Failed(failure)));
+    }
     match &order.definition.kind {
         AgentKind::Simulated(simulated) => Some(simulate(order, simulated, speed)),
         AgentKind::Builtin { builtin: Builtin::Echo } => Some((Micros::ZERO, echo(order))),
@@ -41,7 +46,7 @@ fn sleep(order: &AttemptOrder) -> (Micros, Outcome) {
 }
 
 fn simulate(order: &AttemptOrder, simulated: &Simulated, speed: f64) -> (Micros, Outcome) {
-    let step = order.workflow.step(order.step);
+    let step = order.spec();
     let action = step.action.as_deref();
     let jitter = simulated.jitter * (2.0 * rng::unit(rng::draw(order.draw, &[DRAW_JITTER])) - 1.0);
     let duration = simulated.duration(action, step.estimate).at_speed(simulated.speed * speed);

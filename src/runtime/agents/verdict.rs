@@ -4,6 +4,7 @@ use super::capture::Capture;
 use super::strict_json;
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::step::StdoutMode;
+use crate::model::time::{self, BadDuration, Micros};
 use crate::runtime::reaper::{Exit, StartError, StartErrorKind};
 use serde_json::{Value, json};
 
@@ -16,26 +17,53 @@ pub(super) enum Worker {
     Local(StdoutMode),
 }
 
-/// The failure that an exit stands for; `None`: it succeeded. `last_words` is the last line on standard error.
-pub(super) fn of_exit(worker: Worker, exit: Exit, last_words: &str) -> Option<Failure> {
+/// The exit code that asks to be tried again.
+const TRY_AGAIN: i32 = 75;
+
+/// The failure that an exit stands for; `None`: it succeeded. `last_words` is the last line on standard error, `output`
+/// what was printed.
+pub(super) fn of_exit(worker: Worker, exit: Exit, last_words: &str, output: &Capture) -> Option<Failure> {
+    let colon = if last_words.is_empty() { "" } else { ": " };
+    let mut unreadable = None;
+    if (worker, exit) == (Worker::Agent, Exit::Code(TRY_AGAIN)) {
+        match rate_limit(output) {
+            Some(Ok(retry_after)) => {
+                let message = format!("the agent takes no more calls for now{colon}{last_words}");
+                return Some(Failure { retry_after, ..Failure::new(FailureClass::RateLimited, message) });
+            }
+            Some(Err(why)) => unreadable = Some(why),
+            None => {}
+        }
+    }
     let (class, what) = match exit {
         Exit::Code(0) => return None,
         Exit::Code(code) => {
             let class = match (code, worker) {
-                (75, _) => FailureClass::Transient,
+                (TRY_AGAIN, _) => FailureClass::Transient,
                 (126 | 127, Worker::Agent) => FailureClass::Unreachable,
                 (64..=78 | 126 | 127, _) => FailureClass::Permanent,
                 _ => FailureClass::Crash,
             };
-            (class, format!("exit code {code}"))
+            let unreadable = unreadable.map(|why| format!(" (its `retry_after` cannot be read: {why})"));
+            (class, format!("exit code {code}{}", unreadable.unwrap_or_default()))
         }
         Exit::Signal(signal) => (FailureClass::Crash, format!("ended by signal {}", signal_name(signal))),
         Exit::Lost => {
             (FailureClass::Crash, "its supervising process was killed, so nobody saw how it ended".to_owned())
         }
     };
-    let colon = if last_words.is_empty() { "" } else { ": " };
     Some(Failure::new(class, format!("{what}{colon}{last_words}")))
+}
+
+/// Reads `{"error": "rate_limited", "retry_after": …}`, the time being left out or `null` where the agent does not know
+/// it. `None`: it is something else. An error: the time is none.
+fn rate_limit(output: &Capture) -> Option<Result<Option<Micros>, BadDuration>> {
+    let document = strict_json::parse(output.whole()?).ok()?;
+    (document.get("error")?.as_str()? == FailureClass::RateLimited.word()).then_some(())?;
+    match document.get("retry_after") {
+        None | Some(Value::Null) => Some(Ok(None)),
+        Some(time) => Some(time::from_json(time).map(Some)),
+    }
 }
 
 /// The failure of what could not be started. The agent is to blame but for the two kinds where it is not: what the step
@@ -110,6 +138,49 @@ mod tests {
     use super::*;
 
     const LOCAL: Worker = Worker::Local(StdoutMode::Auto);
+
+    /// The failure of an exit that printed this.
+    fn printed(worker: Worker, exit: Exit, last_words: &str, text: &str) -> Option<Failure> {
+        let mut output = Capture::new(Beyond::Refuse);
+        output.push(text.as_bytes());
+        super::of_exit(worker, exit, last_words, &output)
+    }
+
+    fn of_exit(worker: Worker, exit: Exit, last_words: &str) -> Option<Failure> {
+        printed(worker, exit, last_words, "")
+    }
+
+    #[test]
+    fn an_agent_that_takes_no_more_calls_says_so_in_one_document_and_with_its_exit() {
+        let ask = |text: &str| printed(Worker::Agent, Exit::Code(75), "", text).unwrap();
+        let limited = |text: &str| {
+            let failure = ask(text);
+            assert_eq!(failure.class, FailureClass::RateLimited, "{text}");
+            failure.retry_after
+        };
+        assert_eq!(limited(r#"{"error": "rate_limited", "retry_after": 3}"#), Some(Micros::from_secs(3)));
+        assert_eq!(
+            limited(r#"{"error": "rate_limited", "retry_after": 0.5, "more": 1}"#),
+            Some(Micros::from_millis(500))
+        );
+        assert_eq!(limited(r#"{"error": "rate_limited", "retry_after": "1m30s"}"#), Some(Micros::from_secs(90)));
+        assert_eq!(limited(r#"{"error": "rate_limited", "retry_after": null}"#), None);
+        assert_eq!(limited(" {\"error\": \"rate_limited\"}\n"), None);
+        for other in
+            ["", "{}", "rate_limited", "\"rate_limited\"", r#"{"error": "busy"}"#, r#"{"error": "rate_limited"} {}"#]
+        {
+            assert_eq!(ask(other), Failure::new(FailureClass::Transient, "exit code 75"), "{other}");
+        }
+        let bad = ask(r#"{"error": "rate_limited", "retry_after": "soon"}"#);
+        assert!(
+            bad.class == FailureClass::Transient && bad.message.contains("`retry_after` cannot be read"),
+            "{bad:?}"
+        );
+        let word = r#"{"error": "rate_limited"}"#;
+        assert_eq!(printed(LOCAL, Exit::Code(75), "", word).unwrap().class, FailureClass::Transient);
+        assert_eq!(printed(Worker::Agent, Exit::Code(74), "", word).unwrap().class, FailureClass::Permanent);
+        assert!(printed(Worker::Agent, Exit::Code(75), "quota", word).unwrap().message.ends_with(": quota"));
+    }
 
     #[test]
     fn exit_codes_are_classed_as_the_contract_says() {

@@ -1,7 +1,8 @@
 //! The end of the driver, and the ends of others: what runs is ended and proved gone, and so is what dead runs have left
 //! behind.
 
-use super::{Active, Driver};
+use super::Driver;
+use super::attempts::Active;
 use crate::engine::Input;
 use crate::model::command::{Command, Rejection};
 use crate::model::id::Name;
@@ -33,17 +34,14 @@ impl Driver {
                 let _ = self.decide(&Input::Command(end.clone()));
             }
         }
+        self.beside.end();
         self.commit().await;
         self.settle_store().await;
         if self.ledger.trouble().is_some() {
             // What cannot be recorded is ended all the same; the next one to open the run finds it unfinished.
-            for active in self.active.values() {
-                if let Active::Process(stop) = active {
-                    stop.stop(true);
-                }
-            }
+            self.active.values().for_each(Active::kill);
         }
-        while self.active.values().any(|active| matches!(active, Active::Process(_))) {
+        while self.active.values().any(Active::is_process) {
             let Some(completion) = self.ended.recv().await else { break };
             self.completion(completion);
             self.commit().await;

@@ -8,20 +8,25 @@
 //! then. A store that takes nothing stops what follows, not what runs: the events wait in memory, nothing new begins,
 //! and going on is one command.
 
+mod attempts;
+mod beside;
 mod leaving;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_attempts;
 
+use attempts::{Active, DueAt, completion_of};
+use beside::Beside;
 use leaving::{nothing_left_in, nothing_left_of};
 
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Rejection};
-use crate::model::completion::{Completion, EndProof, Outcome};
-use crate::model::effect::{AttemptOrder, Effect, Timer};
+use crate::model::completion::{Completion, Outcome};
+use crate::model::effect::{Effect, Timer};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::{RunId, StepId};
 use crate::model::time::Micros;
-use crate::runtime::agents::{process, simulated};
 use crate::runtime::clock::{Clock, ClockKind};
 use crate::runtime::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
 use crate::runtime::ledger::{Heard, Ledger};
@@ -59,17 +64,10 @@ type AttemptKey = (RunId, StepId, u32);
 #[derive(Debug)]
 enum Due {
     Timer(Timer),
-    /// A simulated or built-in agent answers, unless its attempt was stopped before.
+    /// A simulated or built-in agent answers.
     Answer(AttemptKey, Outcome),
-}
-
-/// An attempt under way.
-#[derive(Debug)]
-enum Active {
-    /// Its answer stands among the due things.
-    Timed,
-    /// A process, and how to end it.
-    Process(process::Stop),
+    /// The machine's load is looked at.
+    Load,
 }
 
 /// The driver's state.
@@ -81,7 +79,7 @@ pub(super) struct Driver {
     ledger: Ledger,
     inbox: Inbox,
     pool: Arc<Pool>,
-    due: BTreeMap<(Micros, u64), Due>,
+    due: BTreeMap<DueAt, Due>,
     /// Orders what is due at the same time: first come, first served.
     order: u64,
     /// Until then ends are heard before what is due late; `None`: nothing is late.
@@ -91,6 +89,7 @@ pub(super) struct Driver {
     ended_in: mpsc::UnboundedSender<Completion>,
     /// Ends that are known at once.
     at_once: VecDeque<Completion>,
+    beside: Beside,
     subscribers: Vec<mpsc::Sender<Arc<Event>>>,
     /// Events that subscribers have not been told yet, and when they are to be at the latest.
     untold: Vec<Arc<Event>>,
@@ -110,6 +109,8 @@ enum Wake {
     Request(Box<Request>),
     Ended(Completion),
     Stored(Heard),
+    /// An agent was found well or unwell.
+    Found(Input),
     Due,
     Publish,
     /// Subscribers have waited for long enough.
@@ -123,13 +124,15 @@ enum Wake {
 impl Driver {
     pub(super) fn new(kind: ClockKind, speed: f64, ledger: Ledger, inbox: Inbox, pool: Pool) -> Self {
         let (ended_in, ended) = mpsc::unbounded_channel();
+        let pool = Arc::new(pool);
         Self {
             engine: Engine::new(),
             clock: Clock::new(kind),
             speed,
             ledger,
             inbox,
-            pool: Arc::new(pool),
+            beside: Beside::new(pool.clone()),
+            pool,
             due: BTreeMap::new(),
             order: 0,
             patient_until: None,
@@ -150,9 +153,7 @@ impl Driver {
 
     /// Runs until a shutdown is asked for or every handle is gone.
     pub(super) async fn run(mut self) {
-        if let Some(store) = self.ledger.store() {
-            tokio::task::spawn_blocking(move || nothing_left_in(&store));
-        }
+        let looks = self.ledger.store().map(|store| tokio::task::spawn_blocking(move || nothing_left_in(&store)));
         let reply = loop {
             match self.wake().await {
                 Wake::Request(request) => match *request {
@@ -171,6 +172,10 @@ impl Driver {
                     self.commit().await;
                 }
                 Wake::Stored(heard) => self.stored(heard).await,
+                Wake::Found(verdict) => {
+                    let _ = self.decide(&verdict);
+                    self.commit().await;
+                }
                 Wake::Due => {
                     self.take_due();
                     self.commit().await;
@@ -182,6 +187,10 @@ impl Driver {
             }
         };
         self.shut_down().await;
+        if let Some(looks) = looks {
+            // What it has begun to end would otherwise be left halted.
+            let _ = looks.await;
+        }
         if let Some(reply) = reply {
             let _ = reply.send(());
         }
@@ -209,6 +218,7 @@ impl Driver {
             request = self.inbox.requests.recv() => request.map_or(Wake::Deserted, |r| Wake::Request(Box::new(r))),
             heard = self.ledger.heard() => Wake::Stored(heard),
             Some(completion) = self.ended.recv(), if !full => Wake::Ended(completion),
+            Some(verdict) = self.beside.verdict(), if !full => Wake::Found(verdict),
             () = sleep_until(due_at), if next_due.is_some() => Wake::Again,
             () = sleep_until(publish_at) => Wake::Publish,
             () = sleep_until(self.tell_after) => Wake::Tell,
@@ -271,6 +281,7 @@ impl Driver {
     fn load(&mut self, order: RunOrder) -> Result<RunId, Rejection> {
         let RunOrder { workflow, name, seed, origin, reuse } = order;
         let run = self.engine.load(workflow.clone(), name.clone(), seed)?;
+        self.beside.knows(run, &workflow);
         let from = reuse.as_ref().map(|(from, _)| from.clone());
         if let Some((from, outputs)) = reuse {
             self.engine.reuse(run, outputs, from);
@@ -295,7 +306,9 @@ impl Driver {
         nothing_left_of(order.name.clone()).await?;
         self.clock.go_on_from(saved.last_at);
         let snapshot = saved.snapshot.as_ref().map(|(_, bytes)| bytes.as_slice());
+        let workflow = order.definition.as_ref().map_or(&saved.workflow, |(workflow, _)| workflow).clone();
         let run = self.engine.restore(saved.workflow, order.name.clone(), saved.seed, snapshot, saved.events)?;
+        self.beside.knows(run, &workflow);
         self.ledger.take_up(run, &order.name, saved.snapshot.map_or(0, |(seq, _)| seq), saved.journal);
         let now = self.clock.now();
         let reopened = match order.definition {
@@ -325,6 +338,7 @@ impl Driver {
         if let Command::Start { run } = command {
             self.ledger.begin(run)?;
         }
+        self.tell_load_before(&command);
         self.decide(&Input::Command(command))
     }
 
@@ -349,16 +363,12 @@ impl Driver {
         {
             match entry.remove() {
                 Due::Timer(timer) => {
-                    let _ = self.decide(&Input::Timer(timer));
-                }
-                Due::Answer((run, step, attempt), outcome) => {
-                    if self.active.contains_key(&(run, step, attempt)) {
-                        let proof = EndProof::Proved;
-                        let completion =
-                            Completion { run, step, attempt, outcome, usage: None, proof, agent_lost: None };
-                        self.completion(completion);
+                    if !self.is_kept_back(timer) {
+                        let _ = self.decide(&Input::Timer(timer));
                     }
                 }
+                Due::Load => self.take_load(),
+                Due::Answer(key, outcome) => self.completion(completion_of(key, outcome)),
             }
         }
     }
@@ -412,6 +422,7 @@ impl Driver {
                 if self.ledger.is_settled() {
                     self.postponed = None;
                 }
+                self.attend();
                 return;
             }
             while let Some(completion) = self.at_once.pop_front() {
@@ -425,6 +436,7 @@ impl Driver {
     /// itself: to wake a reader costs more than to decide a step.
     async fn note(&mut self, events: Vec<Arc<Event>>) {
         let (mut urgent, said) = (false, !events.is_empty());
+        self.beside.hears(&events);
         for event in events {
             tracing::debug!(seq = event.seq, event = event.kind.name(), "journalled");
             self.inbox.logs.tell(&event);
@@ -462,46 +474,15 @@ impl Driver {
     fn perform(&mut self, effect: Effect, now: Micros) {
         match effect {
             Effect::Start(order) => self.start(&order, now),
-            Effect::Stop { run, step, attempt, at_once } => match self.active.get(&(run, step, attempt)) {
-                Some(Active::Timed) => self.end_at_once((run, step, attempt)),
-                Some(Active::Process(stop)) => stop.stop(at_once),
-                None => {}
-            },
-            Effect::Freeze { .. } => {}
-            Effect::SetTimer { at, timer } => self.set_due(at, Due::Timer(timer)),
+            Effect::Stop { run, step, attempt, at_once } => self.stop((run, step, attempt), at_once),
+            Effect::Freeze { run, step, attempt, frozen } => self.freeze((run, step, attempt), frozen, now),
+            Effect::SetTimer { at, timer } => self.set_timer(at, timer),
             Effect::Finished { run } => {
                 tracing::info!(run = run.0, "the run has ended");
                 let is_real = self.is_real();
                 self.ledger.ended(run, &self.engine, is_real);
             }
         }
-    }
-
-    fn start(&mut self, order: &AttemptOrder, now: Micros) {
-        let key = (order.run, order.step, order.attempt);
-        if let Some((time, outcome)) = simulated::answer(order, self.speed) {
-            self.active.insert(key, Active::Timed);
-            self.set_due(now + time, Due::Answer(key, outcome));
-            return;
-        }
-        let log = process::Log::new(self.inbox.logs.clone(), self.clock, order);
-        let (stop, work) = process::attempt(self.pool.clone(), order, log);
-        self.active.insert(key, Active::Process(stop));
-        let ended = self.ended_in.clone();
-        tokio::spawn(async move {
-            let completion = work.await;
-            let _ = ended.send(completion);
-        });
-    }
-
-    fn end_at_once(&mut self, (run, step, attempt): AttemptKey) {
-        let (outcome, proof) = (Outcome::Stopped, EndProof::Proved);
-        self.at_once.push_back(Completion { run, step, attempt, outcome, usage: None, proof, agent_lost: None });
-    }
-
-    fn set_due(&mut self, at: Micros, due: Due) {
-        self.order += 1;
-        self.due.insert((at, self.order), due);
     }
 
     /// Shows the state of things, unless the store is about to acknowledge what it would show.
@@ -527,6 +508,7 @@ impl Driver {
         let mut view = self.engine.view(self.clock.now(), self.look_at);
         view.clock_rate = if self.is_real() { 1.0 } else { 0.0 };
         view.store = self.ledger.view();
+        view.machine = self.beside.machine(&view);
         self.inbox.view.send_replace(Arc::new(view));
         let done = crate::runtime::clock::now();
         self.publish_after = done + PUBLISH_EVERY.max((done - began) * PUBLISH_SHARE);

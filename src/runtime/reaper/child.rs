@@ -2,7 +2,7 @@
 //!
 //! It waits for an order without using any time, starts the leader, and then waits for whichever comes first: the leader's
 //! end, an order to stop, or the end of upbeat. Stopping is TERM and CONT to the whole tree, the grace, then KILL; a second
-//! order is KILL at once. Whatever the way, an attempt is reported as ended only when no descendant is left, or when the
+//! order is KILL at once. Between start and stop the tree may be halted where it stands, and let go. Whatever the way, an attempt is reported as ended only when no descendant is left, or when the
 //! time for that is over and the report says how many are.
 
 use super::id::pid;
@@ -25,6 +25,11 @@ use wait4::Wait4;
 
 /// How often orphans that ended while their leader works on are collected.
 const ORPHANS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a tree that grows is chased at a time before orders are heard again.
+const FREEZING_MAX: Duration = Duration::from_millis(200);
+/// The pause before such a tree is chased again.
+const FREEZING_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long the tree is hunted when upbeat is gone and nobody waits for a report: what cannot end at once may end later.
 const ALONE_LIMIT: Duration = Duration::from_secs(60);
@@ -57,7 +62,7 @@ pub fn main() -> u8 {
                     return 0;
                 }
             }
-            Ok(Some(Order::Stop | Order::Unknown)) => {}
+            Ok(Some(Order::Stop | Order::Freeze | Order::Thaw | Order::Unknown)) => {}
             Ok(None) => return 0,
             Err(_) => return 2,
         }
@@ -71,8 +76,15 @@ fn attempt(socket: &UnixStream, spec: &Spec, fds: [OwnedFd; 3]) -> io::Result<()
         Ok(child) => child,
         Err(error) => return send_report(socket, &Report::CannotStart(error)),
     };
-    let mut attempt =
-        Attempt { leader: child.id(), child, socket, grace: spec.grace, kill_at: None, upbeat_gone: false };
+    let mut attempt = Attempt {
+        leader: child.id(),
+        child,
+        socket,
+        grace: spec.grace,
+        kill_at: None,
+        frozen: None,
+        upbeat_gone: false,
+    };
     attempt.upbeat_gone = send_report(socket, &Report::Started { pid: attempt.leader }).is_err();
     let ended = attempt.until_over(cpu_before_s);
     let told = match attempt.upbeat_gone {
@@ -92,7 +104,21 @@ struct Attempt<'a> {
     grace: Duration,
     /// When the grace is over; `None`: nobody asked for an end.
     kill_at: Option<Instant>,
+    frozen: Option<Freezing>,
     upbeat_gone: bool,
+}
+
+/// A halted tree.
+struct Freezing {
+    tree: tree::Frozen,
+    /// Whether all of it stood at the last look.
+    stands: bool,
+}
+
+impl Freezing {
+    fn hold(&mut self) {
+        self.stands = self.tree.hold(FREEZING_MAX);
+    }
 }
 
 impl Attempt<'_> {
@@ -133,7 +159,9 @@ impl Attempt<'_> {
     fn wait_for_leader(&mut self, over: &OwnedFd) -> bool {
         loop {
             let until = if self.upbeat_gone { Some(now()) } else { self.kill_at };
-            let timeout = until.map_or(ORPHANS_EVERY, |until| until.saturating_duration_since(now()));
+            let look_again =
+                if self.frozen.as_ref().is_some_and(|it| !it.stands) { FREEZING_PAUSE } else { ORPHANS_EVERY };
+            let timeout = until.map_or(look_again, |until| until.saturating_duration_since(now()));
             let [ended, ordered] = wait_for([Some(over.as_fd()), self.listening()], timeout);
             if ordered {
                 self.obey();
@@ -146,6 +174,10 @@ impl Attempt<'_> {
             }
             if until.is_none() && !ordered {
                 tree::reap_orphans(self.leader);
+                // Also a tree that stood: a stranger may have let part of it go.
+                if let Some(frozen) = &mut self.frozen {
+                    frozen.hold();
+                }
             }
         }
     }
@@ -173,9 +205,21 @@ impl Attempt<'_> {
         match receive_order(self.socket) {
             Ok(Some(Order::Stop)) if self.kill_at.is_some() => self.kill_at = Some(now()),
             Ok(Some(Order::Stop)) => {
+                self.frozen = None;
                 self.kill_at = Some(now() + self.grace);
                 tree::terminate_all(self.leader);
             }
+            Ok(Some(Order::Freeze)) if self.kill_at.is_none() => {
+                let begin = || Freezing { tree: tree::Frozen::begin(self.leader), stands: false };
+                self.frozen.get_or_insert_with(begin).hold();
+            }
+            Ok(Some(Order::Thaw)) => {
+                if let Some(frozen) = self.frozen.take() {
+                    frozen.tree.release();
+                }
+            }
+            // What is being ended goes on until it has.
+            Ok(Some(Order::Freeze)) => {}
             Ok(Some(Order::Unknown)) => {}
             // A second start while one runs: whoever sends that is no upbeat any more.
             Ok(Some(Order::Start(..)) | None) | Err(_) => self.upbeat_gone = true,

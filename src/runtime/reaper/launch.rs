@@ -1,6 +1,7 @@
 //! How a reaper starts a leader, and what it says when it cannot.
 #![expect(clippy::disallowed_methods, reason = "the one place that starts an agent's process")]
 
+use super::ProcessSpec;
 use super::protocol::{Spec, StartError, StartErrorKind};
 use rustix::fs::{Access, access};
 use std::ffi::OsStr;
@@ -29,6 +30,27 @@ pub(super) fn start(spec: &Spec, [stdin, stdout, stderr]: [OwnedFd; 3]) -> Resul
         command.current_dir(folder);
     }
     command.spawn().map_err(|error| explain(&error, &spec.argv[0], &program))
+}
+
+/// Where the program of a process lies, found as its start would find it.
+///
+/// # Errors
+/// Why it could not be started. What only the start itself shows (a missing interpreter, say) is not found.
+pub fn find_program(spec: &ProcessSpec) -> Result<PathBuf, StartError> {
+    let ProcessSpec { argv, env, cwd, grace } = spec.clone();
+    let spec = Spec { argv, env, cwd, grace };
+    check(&spec)?;
+    if let Some(folder) = &spec.cwd {
+        check_folder(folder)?;
+    }
+    let program = find(&spec)?;
+    // Relative places count from the folder that the process is started in.
+    let seen = spec.cwd.as_deref().unwrap_or(Path::new("")).join(&program);
+    let usable = if seen.is_dir() { Err(rustix::io::Errno::ACCESS) } else { access(&seen, Access::EXEC_OK) };
+    match usable {
+        Ok(()) => Ok(seen),
+        Err(error) => Err(explain(&error.into(), &spec.argv[0], &seen)),
+    }
 }
 
 /// What no kernel would take, found before anything is sent anywhere.

@@ -20,6 +20,7 @@
 //! is ended.
 
 pub mod child;
+pub mod figures;
 mod id;
 mod launch;
 pub mod leftovers;
@@ -30,7 +31,8 @@ mod protocol;
 mod table;
 mod tree;
 
-pub use pool::{Pool, ProcessSpec, Running, StopHandle};
+pub use launch::find_program;
+pub use pool::{Pool, ProcessSpec, Running, StopHandle, Wish};
 pub use protocol::{Ended, Exit, StartError, StartErrorKind};
 
 /// The hidden word that makes upbeat a reaper.

@@ -44,6 +44,12 @@ pub fn become_subreaper() {
     }
 }
 
+/// Whether a process is a child that upbeat has started itself.
+#[cfg(target_os = "linux")]
+pub(super) fn is_known(id: u32) -> bool {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+}
+
 /// Ends every child that is not known, with its descendants, for at most this long. Returns how many were ended and how
 /// many are left. Blocks.
 #[cfg(target_os = "linux")]
@@ -64,7 +70,7 @@ pub(super) fn end_orphans(limit: std::time::Duration) -> (u32, u32) {
             proc.signal(process, Signal::STOP);
         }
         let (zombies, found): (Vec<_>, Vec<_>) = look().into_iter().partition(|process| process.zombie);
-        proc.kill_with_groups(&found);
+        proc.signal_with_groups(&found, Signal::KILL);
         ended.extend(found.iter().map(|process| process.id));
         for process in zombies.iter().filter(|process| process.parent == me) {
             let _ = waitpid(pid(process.id), WaitOptions::NOHANG);

@@ -9,7 +9,9 @@ use super::child::kill_limit;
 use super::id::pid;
 use super::launch;
 use super::own::{self, Known};
-use super::protocol::{self, Ended, Report, STOP_ORDER, Spec, StartError, StartErrorKind, send_head, start_head};
+use super::protocol::{
+    self, Ended, FREEZE_ORDER, Report, STOP_ORDER, Spec, StartError, StartErrorKind, THAW_ORDER, send_head, start_head,
+};
 use crate::runtime::clock::now;
 use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 use std::convert::Infallible;
@@ -69,16 +71,36 @@ pub struct Running {
 
 /// Ends a process and its descendants. Clones end the same one.
 #[derive(Clone, Debug)]
-pub struct StopHandle(Arc<watch::Sender<u8>>);
+pub struct StopHandle(Arc<watch::Sender<Wish>>);
+
+/// What is wanted of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// 1: that it ends; 2: at once.
+    pub stops: u8,
+    /// That it halts where it stands, as long as it is not to end.
+    pub frozen: bool,
+}
+
+impl Wish {
+    /// One more wish that it ends: at once, or gently the first time.
+    pub fn stop(&mut self, at_once: bool) {
+        self.stops = if at_once { 2 } else { (self.stops + 1).min(2) };
+    }
+}
 
 impl StopHandle {
     /// The first time: TERM to the whole tree, after the grace KILL. The second time: KILL at once.
     pub fn stop(&self) {
-        self.0.send_modify(|stops| *stops = (*stops + 1).min(2));
+        self.0.send_modify(|wish| wish.stop(false));
     }
     /// KILL at once.
     pub fn kill(&self) {
-        self.0.send_replace(2);
+        self.0.send_modify(|wish| wish.stop(true));
+    }
+    /// Halts the process and its descendants where they stand, or lets them go on. One that is to end is let go for it.
+    pub fn freeze(&self, frozen: bool) {
+        self.0.send_modify(|wish| wish.frozen = frozen);
     }
 }
 
@@ -161,7 +183,7 @@ impl Pool {
         launch::check(&spec)?;
         let task_token = locked(&self.shared.tasks).clone().ok_or_else(closed)?;
         let ends = Ends::new().map_err(|error| short_of("no pipe could be made", &error))?;
-        let (stops, stops_seen) = watch::channel(0);
+        let (stops, stops_seen) = watch::channel(Wish::default());
         let (ended_sender, ended) = oneshot::channel();
         let (started_sender, started) = oneshot::channel();
         let attempt = Attempt {
@@ -344,7 +366,7 @@ struct Attempt {
     /// Weak: an attempt does not keep the pool alive.
     shared: Weak<Shared>,
     closing: watch::Receiver<bool>,
-    stops: watch::Receiver<u8>,
+    stops: watch::Receiver<Wish>,
     ended: oneshot::Sender<Ended>,
     grace: Duration,
 }
@@ -367,7 +389,7 @@ impl Attempt {
                 let _ = started.send(Ok(pid));
                 match self.look_after(&mut reaper).await {
                     Ok(end) if end.left == 0 => {
-                        self.give_back(reaper);
+                        self.give_back(reaper).await;
                         let _ = self.ended.send(end);
                     }
                     Ok(end) => {
@@ -382,7 +404,7 @@ impl Attempt {
                 }
             }
             Ok(Report::CannotStart(error)) => {
-                self.give_back(reaper);
+                self.give_back(reaper).await;
                 let _ = started.send(Err(error));
             }
             Ok(Report::Ended(_)) | Err(_) => {
@@ -394,17 +416,17 @@ impl Attempt {
         }
     }
 
-    fn give_back(&self, reaper: Reaper) {
-        if let Some(shared) = self.shared.upgrade()
-            && !*self.closing.borrow()
-        {
-            locked(&shared.idle).push(reaper);
+    /// Puts a reaper back to rest, or waits for its end where the pool closes.
+    async fn give_back(&self, reaper: Reaper) {
+        match self.shared.upgrade().filter(|_| !*self.closing.borrow()) {
+            Some(shared) => locked(&shared.idle).push(reaper),
+            None => reaper.retire().await,
         }
     }
 
     /// Hands on stops until the end is reported. An error: the reaper is dead, or does not do as it is told.
     async fn look_after(&mut self, reaper: &mut Reaper) -> io::Result<Ended> {
-        let (mut sent, mut was_held) = (0, false);
+        let (mut sent, mut was_held) = (Wish::default(), false);
         // Set by a stop only: without one an attempt may take as long as it likes.
         let mut due = None;
         loop {
@@ -414,8 +436,8 @@ impl Attempt {
                     Report::Ended(end) => return Ok(end),
                     Report::Started { .. } | Report::CannotStart(_) => return Err(io::ErrorKind::InvalidData.into()),
                 },
-                () = asked(&mut self.stops, sent), if sent < 2 => *self.stops.borrow(),
-                () = at_once(&mut self.closing, &mut self.ended), if sent < 2 => 2,
+                () = asked(&mut self.stops, sent), if sent.stops < 2 => *self.stops.borrow(),
+                () = at_once(&mut self.closing, &mut self.ended), if sent.stops < 2 => Wish { stops: 2, ..sent },
                 () = tokio::time::sleep(LOOK_EVERY), if due.is_some() => {
                     if due.is_some_and(|due| now() >= due) {
                         return Err(io::ErrorKind::TimedOut.into());
@@ -424,10 +446,15 @@ impl Attempt {
                     sent
                 }
             };
-            while sent < wanted {
+            if sent.frozen != wanted.frozen && wanted.stops == 0 {
+                reaper.socket.write_all(if wanted.frozen { &FREEZE_ORDER } else { &THAW_ORDER }).await?;
+                reaper.wake();
+            }
+            sent.frozen = wanted.frozen;
+            while sent.stops < wanted.stops {
                 reaper.socket.write_all(&STOP_ORDER).await?;
-                sent += 1;
-                let grace = if sent == 1 { self.grace } else { Duration::ZERO };
+                sent.stops += 1;
+                let grace = if sent.stops == 1 { self.grace } else { Duration::ZERO };
                 due = Some(now() + grace + kill_limit(self.grace) + STOP_MARGIN);
                 reaper.wake();
             }
@@ -435,9 +462,9 @@ impl Attempt {
     }
 }
 
-/// Waits for more stops than were sent.
-async fn asked(stops: &mut watch::Receiver<u8>, sent: u8) {
-    if stops.wait_for(|stops| *stops > sent).await.is_err() {
+/// Waits for another wish than was sent.
+async fn asked(stops: &mut watch::Receiver<Wish>, sent: Wish) {
+    if stops.wait_for(|wish| *wish != sent).await.is_err() {
         // Every handle is gone, and with them the wish to stop.
         std::future::pending::<()>().await;
     }

@@ -5,8 +5,8 @@
 //! paths need not be UTF-8 and may be megabytes.
 //! reaper → upbeat: four bytes of length, then a [`Report`] as JSON.
 //!
-//! A stop that crosses the report of an end on its way reaches a reaper at rest, which ignores it. Kinds a reaper does
-//! not know it skips: freezing and thawing a tree will be two more.
+//! A stop, freeze or thaw that crosses the report of an end on its way reaches a reaper at rest, which ignores it. Kinds a
+//! reaper does not know it skips.
 
 use rustix::cmsg_space;
 use rustix::io::retry_on_intr;
@@ -26,6 +26,8 @@ use std::time::Duration;
 
 const START: u8 = b'S';
 const STOP: u8 = b'T';
+const FREEZE: u8 = b'F';
+const THAW: u8 = b'W';
 const HEAD: usize = 5;
 /// No order is longer: the kernel takes a few megabytes of arguments at most.
 const ORDER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -34,6 +36,10 @@ const REPORT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The order to end what runs: the first one gently, the second at once.
 pub(super) const STOP_ORDER: [u8; HEAD] = [STOP, 0, 0, 0, 0];
+/// The order to halt what runs where it stands.
+pub(super) const FREEZE_ORDER: [u8; HEAD] = [FREEZE, 0, 0, 0, 0];
+/// The order to let it go on.
+pub(super) const THAW_ORDER: [u8; HEAD] = [THAW, 0, 0, 0, 0];
 
 /// What to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +61,10 @@ pub(super) enum Order {
     Start(Box<Spec>, [OwnedFd; 3]),
     /// End the attempt that runs.
     Stop,
+    /// Halt the attempt that runs.
+    Freeze,
+    /// Let it go on.
+    Thaw,
     /// Something this version does not know.
     Unknown,
 }
@@ -261,6 +271,8 @@ pub(super) fn receive_order(socket: &UnixStream) -> io::Result<Option<Order>> {
             Order::Start(Box::new(spec), fds)
         }
         STOP => Order::Stop,
+        FREEZE => Order::Freeze,
+        THAW => Order::Thaw,
         _ => Order::Unknown,
     }))
 }

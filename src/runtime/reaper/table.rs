@@ -22,10 +22,21 @@ pub(super) struct Process {
     pub(super) session: u32,
     /// Ended with all its threads, and not waited for yet.
     pub(super) zombie: bool,
+    /// Halted by a signal.
+    pub(super) halted: bool,
     /// When it started, in ticks since the system did: with the id it names a process for ever.
     pub(super) started: u64,
+    /// Its own processor time.
+    pub(super) own_ticks: u64,
     /// Time of children that were waited for.
     pub(super) reaped_ticks: u64,
+}
+
+impl Process {
+    /// Its id and its start: no other process ever has both.
+    pub(super) const fn name(&self) -> (u32, u64) {
+        (self.id, self.started)
+    }
 }
 
 /// The process table (another folder in tests).
@@ -46,6 +57,14 @@ impl Proc {
     /// The folder of one process.
     pub(super) fn folder(&self, id: u32) -> PathBuf {
         self.root.join(id.to_string())
+    }
+
+    /// Resident memory of a process in bytes; 0 if it has none or is gone.
+    pub(super) fn resident(&self, id: u32) -> u64 {
+        let status = fs::read_to_string(self.folder(id).join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kb = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        kb.unwrap_or(0).saturating_mul(1024)
     }
 
     pub(super) fn process(&self, id: u32) -> Option<Process> {
@@ -129,25 +148,25 @@ impl Proc {
         }
     }
 
-    /// Kills processes that were seen, together with their process groups.
+    /// Signals processes that were seen, together with their process groups.
     ///
     /// A chain of processes that each fork once and end is never caught one by one: whoever was seen is gone when its
     /// signal comes. A signal to a group reaches all of its members at one moment, those just forked as well.
     ///
     /// A group belongs to one session, and a session only holds descendants of who began it. So every member is a
     /// descendant of a reaper, as long as the session is not one that this process was born into, nor the group its own.
-    pub(super) fn kill_with_groups(&self, seen: &[Process]) {
+    pub(super) fn signal_with_groups(&self, seen: &[Process], signal: Signal) {
         if let Some(me) = self.process(std::process::id()) {
             let is_theirs =
                 |p: &&Process| p.group > 1 && p.group != me.group && (p.session != me.session || me.session == me.id);
             let groups: BTreeSet<u32> = seen.iter().filter(is_theirs).map(|process| process.group).collect();
             for group in groups.into_iter().filter_map(pid) {
                 // An empty one is nobody's; the members that may not be signalled are found by the next look.
-                let _ = rustix::process::kill_process_group(group, Signal::KILL);
+                let _ = rustix::process::kill_process_group(group, signal);
             }
         }
         for process in seen {
-            self.signal(process, Signal::KILL);
+            self.signal(process, signal);
         }
     }
 }
@@ -205,6 +224,8 @@ fn parse_stat(line: &[u8]) -> Option<Process> {
         parent: narrow(1)?,
         group: narrow(2)?,
         session: narrow(3)?,
+        halted: fields[0] == "T",
+        own_ticks: number(11)? + number(12)?,
         reaped_ticks: number(13)? + number(14)?,
         started: number(19)?,
     })
@@ -261,7 +282,7 @@ mod tests {
     fn a_name_cannot_forge_a_parent() {
         let process = parse_stat(stat(31, "x) S 999 1 (", 'R', 20, 1).as_bytes()).unwrap();
         assert_eq!((process.id, process.parent, process.zombie, process.started), (31, 20, false, 310));
-        assert_eq!(process.reaped_ticks, 78);
+        assert_eq!((process.own_ticks, process.reaped_ticks), (11, 78));
         assert_eq!(parse_stat(b"31 (x) S 20"), None);
         assert_eq!(parse_stat(b""), None);
     }

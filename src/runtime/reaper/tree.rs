@@ -20,6 +20,10 @@ const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// look is slow as long as thousands wait to be collected.
 const COLLECTING_MAX: Duration = Duration::from_millis(100);
 
+/// Ticks a second in `/proc`: a constant of the kernel's interface, whatever its timer does.
+#[cfg(target_os = "linux")]
+pub(super) const TICKS_PER_S: u64 = 100;
+
 /// Growing pauses.
 #[derive(Debug)]
 pub(super) struct Pause(Duration);
@@ -66,16 +70,14 @@ pub(super) fn is_childless() -> bool {
     }
 }
 
-pub(super) use imp::{alive, kill_all, reap_orphans, reaped_cpu_s, terminate_all};
+pub(super) use imp::{Frozen, alive, kill_all, reap_orphans, reaped_cpu_s, terminate_all};
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{BTreeSet, Instant, Signal, WaitOptions};
+    use super::{BTreeSet, Duration, Instant, Signal, TICKS_PER_S, WaitOptions};
+    use crate::runtime::clock::now;
     use crate::runtime::reaper::id::pid;
     use crate::runtime::reaper::table::{Proc, Process};
-
-    /// Ticks a second in `/proc`: a constant of the kernel's interface, whatever its timer does.
-    const TICKS_PER_S: f64 = 100.0;
 
     fn living(proc: &Proc) -> Vec<Process> {
         let mut found = proc.descendants(std::process::id(), &BTreeSet::new());
@@ -90,7 +92,7 @@ mod imp {
             proc.signal(&process, Signal::STOP);
         }
         let found = living(&proc);
-        proc.kill_with_groups(&found);
+        proc.signal_with_groups(&found, Signal::KILL);
         killed.extend(found.iter().map(|process| process.id));
     }
 
@@ -103,6 +105,54 @@ mod imp {
         }
         for process in &all {
             proc.signal(process, Signal::CONT);
+        }
+    }
+
+    /// A tree that is halted where it stands.
+    #[derive(Debug)]
+    pub(in crate::runtime::reaper) struct Frozen {
+        /// Who had been halted by somebody else before, by id and start: they stay so afterwards.
+        halted_before: BTreeSet<(u32, u64)>,
+        /// Who was told to halt.
+        told: BTreeSet<(u32, u64)>,
+    }
+
+    impl Frozen {
+        pub(in crate::runtime::reaper) fn begin(_leader: u32) -> Self {
+            let halted = living(&Proc::system()).into_iter().filter(|process| process.halted);
+            Self { halted_before: halted.map(|process| process.name()).collect(), told: BTreeSet::new() }
+        }
+
+        /// Halts whoever is not halted yet, for at most this long. Whether two looks in turn found nobody who had not
+        /// been told: what was told cannot fork any more, and what one look missed in a tree that grew under it, the
+        /// next one finds.
+        pub(in crate::runtime::reaper) fn hold(&mut self, limit: Duration) -> bool {
+            let (proc, deadline) = (Proc::system(), now() + limit);
+            let mut quiet_looks = 0;
+            while quiet_looks < 2 && now() < deadline {
+                let is_new = |process: &Process| {
+                    let name = process.name();
+                    !self.halted_before.contains(&name) && (!process.halted || !self.told.contains(&name))
+                };
+                let found: Vec<Process> = living(&proc).into_iter().filter(is_new).collect();
+                let (again, first): (Vec<Process>, Vec<Process>) =
+                    found.into_iter().partition(|process| self.told.contains(&process.name()));
+                // One that was told and runs has not heard it yet, or was let go by a stranger.
+                again.iter().for_each(|process| proc.signal(process, Signal::STOP));
+                proc.signal_with_groups(&first, Signal::STOP);
+                quiet_looks = if first.is_empty() { quiet_looks + 1 } else { 0 };
+                self.told.extend(first.iter().map(Process::name));
+            }
+            quiet_looks == 2
+        }
+
+        /// Lets everyone go on who was not halted before.
+        pub(in crate::runtime::reaper) fn release(self) {
+            let proc = Proc::system();
+            // All are listed before the first one goes on and the tree moves again.
+            for process in living(&proc).iter().filter(|process| !self.halted_before.contains(&process.name())) {
+                proc.signal(process, Signal::CONT);
+            }
         }
     }
 
@@ -127,13 +177,13 @@ mod imp {
     /// Processor time of everything this process has waited for, and of what that waited for.
     pub(in crate::runtime::reaper) fn reaped_cpu_s() -> f64 {
         let ticks = Proc::system().process(std::process::id()).map_or(0, |me| me.reaped_ticks);
-        f64::from(u32::try_from(ticks).unwrap_or(u32::MAX)) / TICKS_PER_S
+        Duration::from_millis(ticks.saturating_mul(1_000 / TICKS_PER_S)).as_secs_f64()
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{BTreeSet, Instant, Pause, Signal, now};
+    use super::{BTreeSet, Duration, Instant, Pause, Signal, now};
     use crate::runtime::reaper::id::pid;
     use rustix::process::{kill_process_group, test_kill_process_group};
 
@@ -149,6 +199,28 @@ mod imp {
     pub(in crate::runtime::reaper) fn terminate_all(leader: u32) {
         signal(leader, Signal::TERM);
         signal(leader, Signal::CONT);
+    }
+
+    /// A process group that is halted where it stands.
+    #[derive(Debug)]
+    pub(in crate::runtime::reaper) struct Frozen {
+        leader: u32,
+    }
+
+    impl Frozen {
+        pub(in crate::runtime::reaper) fn begin(leader: u32) -> Self {
+            Self { leader }
+        }
+
+        /// One signal reaches every member at one moment.
+        pub(in crate::runtime::reaper) fn hold(&mut self, _limit: Duration) -> bool {
+            signal(self.leader, Signal::STOP);
+            true
+        }
+
+        pub(in crate::runtime::reaper) fn release(self) {
+            signal(self.leader, Signal::CONT);
+        }
     }
 
     pub(in crate::runtime::reaper) fn alive(leader: u32) -> u32 {

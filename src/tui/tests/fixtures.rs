@@ -148,6 +148,7 @@ pub(crate) fn loaded() -> EngineView {
         agents,
         detail: None,
         store: StoreView::default(),
+        machine: None,
     }
 }
 
