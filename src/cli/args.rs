@@ -4,6 +4,8 @@
 //! being taken for something else. Options take their value from the flag, else from the variable `UPBEAT_…`, else
 //! from the default.
 
+pub(crate) use super::options::{AnswerArgs, CancelArgs, GuideArgs, Output, PauseArgs, SavedRun, StorePlace};
+
 use crate::model::policy::Mode;
 use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -61,6 +63,16 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Begin a new run of what a saved one was made of
     Rerun(RerunArgs),
+    /// Pause a run in another process: running steps end first
+    Pause(PauseArgs),
+    /// Cancel a run, or steps of it, in another process or parked
+    Cancel(CancelArgs),
+    /// Answer what a run asks, in another process or parked
+    Answer(AnswerArgs),
+    /// Try every agent of a workflow: is it there, what can it do, how quick is it
+    Agents(AgentsArgs),
+    /// Read the guide
+    Guide(GuideArgs),
     /// List the keys of the panel
     Keys(KeysArgs),
     /// Print the JSON Schema of workflow files
@@ -77,21 +89,11 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Later {
     #[command(hide = true, disable_help_flag = true)]
-    Pause(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Cancel(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Answer(Rest),
-    #[command(hide = true, disable_help_flag = true)]
     Watch(Rest),
     #[command(hide = true, disable_help_flag = true)]
     Stream(Rest),
     #[command(hide = true, disable_help_flag = true)]
     Drill(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Agents(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Guide(Rest),
     #[command(hide = true, disable_help_flag = true)]
     Demo(Rest),
 }
@@ -100,14 +102,9 @@ impl Later {
     /// The command's name.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Pause(_) => "pause",
-            Self::Cancel(_) => "cancel",
-            Self::Answer(_) => "answer",
             Self::Watch(_) => "watch",
             Self::Stream(_) => "stream",
             Self::Drill(_) => "drill",
-            Self::Agents(_) => "agents",
-            Self::Guide(_) => "guide",
             Self::Demo(_) => "demo",
         }
     }
@@ -169,14 +166,6 @@ pub(crate) struct EngineOptions {
     pub(crate) sync: SyncOption,
 }
 
-/// Where saved runs lie.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct StorePlace {
-    /// Folder of saved runs; default: upbeat's folder among those for state
-    #[arg(long, value_name = "DIR", env = "UPBEAT_STORE", hide_env = true)]
-    pub(crate) store: Option<PathBuf>,
-}
-
 /// How safely runs are saved.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SyncOption {
@@ -215,16 +204,6 @@ pub(crate) struct RunArgs {
     pub(crate) engine: EngineOptions,
 }
 
-/// A saved run, and where to look for it.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct SavedRun {
-    /// The run: its id, the beginning of one, or `last`
-    #[arg(value_name = "RUN")]
-    pub(crate) run: String,
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-}
-
 /// How a saved run goes on.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GoOnOptions {
@@ -249,6 +228,8 @@ pub(crate) struct ResumeArgs {
     pub(crate) run: String,
     #[command(flatten)]
     pub(crate) place: StorePlace,
+    #[arg(long, value_name = "STEP", hide = true)]
+    pub(crate) step: Option<String>,
     /// Go on although the workflow's file has changed: what has ended stays, the rest follows the new file
     #[arg(
         long, env = "UPBEAT_ACCEPT_CHANGES", hide_env = true, value_parser = FalseyValueParser::new()
@@ -275,8 +256,9 @@ pub(crate) struct RetryArgs {
 pub(crate) struct RerunArgs {
     #[command(flatten)]
     pub(crate) saved: SavedRun,
-    /// Take over what succeeded, but for this step and what depends on it; default: everything is done again
-    #[arg(long, value_name = "STEP")]
+    /// Take over what succeeded, but for this step and what depends on it, or what had succeeded when a checkpoint
+    /// (`checkpoint-N`) was made; default: everything is done again
+    #[arg(long, value_name = "STEP|CHECKPOINT")]
     pub(crate) from: Option<String>,
     #[command(flatten)]
     pub(crate) options: GoOnOptions,
@@ -360,6 +342,20 @@ pub(crate) struct PlanArgs {
     pub(crate) what_if: Vec<OsString>,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
+}
+
+/// `upbeat agents`.
+#[derive(Debug, Args)]
+pub(crate) struct AgentsArgs {
+    /// Workflow whose agents are tried; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// File with agents to use beside or instead of the workflow's own
+    #[arg(long, value_name = "FILE", env = "UPBEAT_AGENTS", hide_env = true)]
+    pub(crate) agents: Option<PathBuf>,
+    /// How they are told
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
 }
 
 /// `upbeat graph`.
@@ -479,15 +475,6 @@ pub(crate) enum RunOutput {
     Json,
     /// Every event as a line, the last one with the result document
     Jsonl,
-}
-
-/// What other commands print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people
-    Text,
-    /// For machines
-    Json,
 }
 
 /// Drawings of a graph.

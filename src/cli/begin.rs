@@ -44,7 +44,7 @@ impl Begin {
                 let is_saved = order.origin.is_some();
                 let run = handle.load(*order).await?;
                 match start {
-                    Start::Now => handle.command(Command::Start { run }).await?,
+                    Start::Now => drop(handle.command(Command::Start { run }).await?),
                     Start::Parked if is_saved => handle.save(run).await?,
                     Start::Parked | Start::Later => {}
                 }
@@ -62,12 +62,12 @@ impl Begin {
 async fn go_on(handle: &Handle, run: RunId, how: GoOn) -> Result<(), Rejection> {
     match how {
         GoOn::Resume => {}
-        GoOn::RetryFailed => handle.command(Command::RetryFailed { run }).await?,
-        GoOn::RetryStep(step) => handle.command(Command::RetryStep { run, step }).await?,
+        GoOn::RetryFailed => drop(handle.command(Command::RetryFailed { run }).await?),
+        GoOn::RetryStep(step) => drop(handle.command(Command::RetryStep { run, step }).await?),
     }
     match handle.summary(run).await.map(|summary| summary.state) {
-        Some(RunState::Pending) => handle.command(Command::Start { run }).await,
-        Some(RunState::Paused) => handle.command(Command::Resume { run }).await,
+        Some(RunState::Pending) => handle.command(Command::Start { run }).await.map(drop),
+        Some(RunState::Paused) => handle.command(Command::Resume { run }).await.map(drop),
         // A cancel that was under way when upbeat ended has been carried through.
         _ => Ok(()),
     }

@@ -10,10 +10,11 @@ use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 use crate::model::safe::Safe;
 use crate::model::state::{EndCause, RunState};
-use crate::model::view::{EngineView, RunSummary, Saving};
+use crate::model::time::Micros;
+use crate::model::view::{AgentView, EngineView, RunSummary, RunView, Saving};
 use crate::report::events::{Names, event_json};
 use crate::report::ways::{Ways, saving_words};
-use crate::report::{json, result, summary};
+use crate::report::{asks, json, plain, result, summary};
 use crate::runtime::handle::Handle;
 use serde_json::json;
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Lines that wait for a slow reader before the engine has to wait too.
 const WAITING_MAX: usize = 1_000;
+/// Steps that are named when a run cannot go on.
+const WAITING_TOLD: usize = 10;
 
 /// What a headless run is told with.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ pub(crate) async fn run(handle: &Handle, begin: Begin, telling: Telling) -> Done
         Ok((run, names, handle.summary(run).await.map_or(0, |summary| summary.seq)))
     };
     let (run, names, begun) = while_reading(&mut events, &mut early, begin).await?;
-    let mut watch = Watch { run, names, begun, seen: 0, progress: None, lines: None, stands: None };
+    let mut watch = Watch { run, names, begun, seen: 0, progress: None, lines: None, stands: None, asked: Vec::new() };
     match telling.output {
         RunOutput::Text | RunOutput::Json => watch.progress = Some(Progress::new(handle, run)),
         RunOutput::Jsonl => watch.lines = Some(Printer::stdout()),
@@ -59,7 +62,7 @@ pub(crate) async fn run(handle: &Handle, begin: Begin, telling: Telling) -> Done
         say(&format!("upbeat: loaded and not started (--paused){hint}"));
         End::Over
     } else {
-        let source = Source { handle, early, events, is_saved: telling.saved.is_some() };
+        let source = Source { handle, early, events, saved: telling.saved.clone() };
         watch.follow(source, &mut signals).await
     };
     if matches!(end, End::Unread) {
@@ -109,6 +112,8 @@ enum End {
     Unread,
     /// Nothing can be recorded any more, and why.
     Trouble(String),
+    /// Only a person can bring the run on, and it cannot be left for later.
+    Stuck,
 }
 
 /// What is watched.
@@ -117,7 +122,8 @@ struct Source<'h> {
     /// Events that came while the run was begun.
     early: VecDeque<Arc<Event>>,
     events: mpsc::Receiver<Arc<Event>>,
-    is_saved: bool,
+    /// How commands name the run, if it is saved.
+    saved: Option<Ways>,
 }
 
 struct Watch {
@@ -133,13 +139,16 @@ struct Watch {
     lines: Option<Printer>,
     /// The event that ended the run or brought it to a stand.
     stands: Option<Arc<Event>>,
+    /// What only a person can decide, and how.
+    asked: Vec<String>,
 }
 
 impl Watch {
     /// Until the run has ended or stands still.
     async fn follow(&mut self, source: Source<'_>, signals: &mut Signals) -> End {
-        let Source { handle, early, mut events, is_saved } = source;
-        let mut views = handle.views();
+        let Source { handle, early, mut events, saved } = source;
+        let (is_saved, run) = (saved.is_some(), self.run);
+        let (mut views, mut stuck_views) = (handle.views(), handle.views());
         let mut waiting: VecDeque<String> = early.iter().filter_map(|event| self.take(event)).collect();
         let mut ending = false;
         while !self.is_over() || !waiting.is_empty() {
@@ -163,6 +172,14 @@ impl Watch {
                 event = events.recv(), if room && !self.is_over() => {
                     let Some(event) = event else { return End::Over };
                     waiting.extend(self.take(&event));
+                }
+                asked = stuck(&mut stuck_views, run, saved.as_ref()), if self.asked.is_empty() && !self.is_over() => {
+                    self.asked = asked;
+                    if !is_saved {
+                        return End::Stuck;
+                    }
+                    // A refusal means that it has come to a stand by itself.
+                    let _ = handle.send(Command::Park { run });
                 }
                 trouble = trouble(&mut views), if is_saved && !self.is_over() => return End::Trouble(trouble),
                 () = tick(self.progress.as_mut()) => {}
@@ -188,7 +205,10 @@ impl Watch {
         self.seen = event.seq;
         match event.kind {
             EventKind::RunStarted { .. } => self.names.started = self.names.started.or(Some(event.at)),
-            EventKind::RunPaused { .. } | EventKind::RunFinished { .. } => self.stands = Some(event.clone()),
+            // What is frozen is still under way: only a drained run can be left.
+            EventKind::RunPaused { frozen: false } | EventKind::RunFinished { .. } => {
+                self.stands = Some(event.clone());
+            }
             EventKind::RunResumed | EventKind::RunReopened => self.stands = None,
             _ => {}
         }
@@ -211,6 +231,9 @@ impl Watch {
         if let End::Trouble(why) = &end {
             notes.push(format!("upbeat: the run cannot be recorded and is left: {}", Safe::line(why)));
             ways = ways.unsure();
+        }
+        if !summary.state.ended() {
+            notes.extend(self.asked.drain(..).map(|line| format!("upbeat: {line}")));
         }
         if summary.saving != Saving::Nothing && !summary.state.ended() {
             notes.push(format!("resume with: {}", ways.resume(&summary.run_name, summary.seq)));
@@ -271,6 +294,36 @@ async fn trouble(views: &mut watch::Receiver<Arc<EngineView>>) -> String {
     }
 }
 
+/// Waits until only a person can bring the run on; gives what is asked, and how it is answered if it is saved.
+async fn stuck(views: &mut watch::Receiver<Arc<EngineView>>, run: RunId, saved: Option<&Ways>) -> Vec<String> {
+    let is_stuck = |shown: &RunView| shown.id == run && shown.stuck;
+    let Ok(view) = views.wait_for(|view| view.runs.iter().any(is_stuck)).await else {
+        return std::future::pending().await;
+    };
+    let Some(shown) = view.runs.iter().find(|shown| is_stuck(shown)) else { return std::future::pending().await };
+    waited_for(shown, &view.agents, view.now, saved)
+}
+
+/// What a run that cannot go on by itself waits for.
+fn waited_for(run: &RunView, agents: &[AgentView], now: Micros, saved: Option<&Ways>) -> Vec<String> {
+    let asks = asks::asks(run, &saved.cloned().unwrap_or_default());
+    let mut told = vec!["the run cannot go on by itself; it waits for a person".to_owned()];
+    told.extend(match saved {
+        Some(_) => asks::lines(&asks),
+        // Nothing that could be answered is left when this process has ended.
+        None => asks.iter().map(asks::Ask::question).collect(),
+    });
+    if asks.is_empty() {
+        let names = Names::of(run, agents);
+        let steps = run.workflow.steps.iter().zip(&run.steps);
+        let waiting = steps.filter_map(|(spec, step)| Some((spec, step.wait.as_ref()?)));
+        told.extend(waiting.take(WAITING_TOLD).map(|(spec, (why, until))| {
+            format!("{} {}", Safe::line(&spec.id), plain::waits(why, *until, &names, now))
+        }));
+    }
+    told
+}
+
 /// Gives a line to the printer; false if its reader is gone.
 async fn hand_over(lines: Option<&Printer>, waiting: &mut VecDeque<String>) -> bool {
     let Some(lines) = lines else { return true };
@@ -289,5 +342,53 @@ async fn tick(progress: Option<&mut Progress>) {
     match progress {
         Some(progress) => progress.tick().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::state::WaitReason;
+    use crate::model::step::{Step, Work};
+    use crate::model::workflow::Workflow;
+    use crate::runtime::clock::ClockKind;
+    use crate::runtime::handle::RunOrder;
+    use crate::runtime::{Config, start};
+
+    /// A view of a run of one approval, taken from an engine and then made to say that it is stuck.
+    fn stuck_view() -> EngineView {
+        let work = Work::Approval { prompt: "go on?".to_owned(), timeout: None, default: None };
+        let workflow = Arc::new(Workflow::new("w", Vec::new(), vec![Step::new("review", work)]));
+        let config = Config { clock: ClockKind::Virtual, speed: 1.0, program: "upbeat".into(), store: None };
+        let runtime = start(config).unwrap();
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio.block_on(async {
+            let order = RunOrder { workflow, name: "r1".into(), seed: 0, origin: None, reuse: None };
+            let run = runtime.handle().load(order).await.unwrap();
+            let mut views = runtime.handle().views();
+            let mut view = (**views.wait_for(|view| !view.runs.is_empty()).await.unwrap()).clone();
+            runtime.shutdown().await;
+            let shown = &mut view.runs[run.index()];
+            shown.stuck = true;
+            shown.steps[0].state = crate::model::state::StepState::Waiting;
+            shown.steps[0].wait = Some((WaitReason::Approval, None));
+            view
+        })
+    }
+
+    #[test]
+    fn a_run_that_only_a_person_can_bring_on_says_what_is_asked_and_how_to_answer() {
+        let view = stuck_view();
+        let (say, views) = watch::channel(Arc::new(EngineView::default()));
+        let mut views = views;
+        say.send_replace(Arc::new(view));
+        let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let ways = Ways::new(Some("/s".to_owned()));
+        let first = "the run cannot go on by itself; it waits for a person";
+        assert_eq!(
+            tokio.block_on(stuck(&mut views, RunId(0), Some(&ways))),
+            [first, "review asks: go on?", "  answer with: upbeat answer r1 review approve|reject --store /s"]
+        );
+        assert_eq!(tokio.block_on(stuck(&mut views, RunId(0), None)), [first, "review asks: go on?"]);
     }
 }

@@ -3,16 +3,22 @@
 //! [`main`] does what the command line asks for. What needs the panel comes back as [`Next::Panel`], because this room
 //! does not know the panel: `main.rs` opens it and comes back with [`after_panel`].
 
+mod agents;
 mod args;
 mod begin;
 mod check;
+mod checkpoint;
+mod control;
 mod graph;
+mod guide;
 mod headless;
 mod journal;
 mod keys;
 mod load;
 mod logs;
+mod options;
 mod out;
+mod parked;
 mod progress;
 mod recipe;
 mod refused;
@@ -85,6 +91,11 @@ fn command(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
         Some(Command::Resume(args)) => return resume::resume(args),
         Some(Command::Retry(args)) => return resume::retry(args),
         Some(Command::Rerun(args)) => return resume::rerun(args),
+        Some(Command::Pause(args)) => control::pause(args),
+        Some(Command::Cancel(args)) => control::cancel(args),
+        Some(Command::Answer(args)) => control::answer(args),
+        Some(Command::Agents(args)) => agents::agents(args),
+        Some(Command::Guide(args)) => guide::guide(args),
         Some(Command::Runs(args)) => runs::runs(args),
         Some(Command::Show(args)) => show::show(args),
         Some(Command::Logs(args)) => logs::logs(args),

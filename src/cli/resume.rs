@@ -9,6 +9,7 @@ use super::out::{Stop, refuse, say};
 use super::saved::{self, Folded};
 use super::session::{self, Session};
 use super::store::{self, Kept};
+use super::{checkpoint, control};
 use crate::engine::{Input, Outbox};
 use crate::model::command::Command;
 use crate::model::id::{Name, StepId};
@@ -32,10 +33,19 @@ type Definition = (Arc<Workflow>, Vec<FileStamp>);
 
 /// `upbeat resume RUN[@SEQ]`.
 pub(crate) fn resume(args: &ResumeArgs) -> Result<Next, Stop> {
+    if let Some(step) = &args.step {
+        return refuse(&format!(
+            "a run is resumed as a whole; `upbeat retry RUN --step {}` tries a step again",
+            Safe::line(step)
+        ));
+    }
     let (word, seq) = word_and_seq(&args.run)?;
     let kept = store::existing(&args.place)?;
-    let folded = idle(&kept, word)?;
-    let name = folded.name().clone();
+    let name = saved::find(&kept, word)?;
+    if let Some(code) = control::resume(&kept, &name, seq, args)? {
+        return Ok(Next::Exit(code));
+    }
+    let folded = idle(&kept, &name)?;
     if let Some(seq) = seq.filter(|seq| *seq != folded.last_seq) {
         let found = folded.last_seq;
         let show = kept.ways.command("show", &name);
@@ -77,7 +87,11 @@ pub(crate) fn rerun(args: &RerunArgs) -> Result<Next, Stop> {
     mention_changes(&folded);
     let mut workflow = (*folded.workflow()).clone();
     let outputs = match &args.from {
-        Some(from) => taken_over(&folded, saved::step(&workflow, from)?),
+        // A step of that name wins.
+        Some(from) => match checkpoint::number(from).filter(|_| workflow.find(from).is_none()) {
+            Some(number) => checkpoint::outputs(&kept, &folded, number)?,
+            None => taken_over(&folded, saved::step(&workflow, from)?),
+        },
         None => Vec::new(),
     };
     let output = session::output(args.options.output, args.options.headless);

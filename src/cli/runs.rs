@@ -46,6 +46,7 @@ fn row(kept: &Kept, entry: &Entry) -> RunRow {
 const fn onward(brief: &Brief) -> Option<&'static str> {
     match brief.state {
         RunState::Succeeded => None,
+        RunState::Compensated | RunState::CompensationFailed => Some("rerun"),
         state if state.ended() => Some("retry"),
         _ => Some("resume"),
     }

@@ -6,16 +6,17 @@ use super::begin::Begin;
 use super::headless::{self, Telling};
 use super::out::{Done, EXIT_FAULT, EXIT_USAGE, Stop, leave, say};
 use super::store::Kept;
-use crate::model::command::Command;
+use crate::model::command::{Command, Rejection};
 use crate::model::id::RunId;
 use crate::model::safe::Safe;
 use crate::model::state::{EndCause, RunState};
-use crate::model::view::EngineView;
+use crate::model::view::{EngineView, RunView};
 use crate::model::workflow::Workflow;
 use crate::report::ways::Ways;
 use crate::report::{result, summary};
 use crate::runtime::clock::ClockKind;
-use crate::runtime::handle::Handle;
+use crate::runtime::control::{self, Ask, Told};
+use crate::runtime::handle::{Handle, RestoreOrder};
 use crate::runtime::store::disk::SyncMode;
 use crate::runtime::{self, Runtime, environment};
 use std::io::IsTerminal;
@@ -76,6 +77,16 @@ pub(crate) fn measured(workflow: &mut Workflow, kept: &Kept) {
     }
 }
 
+/// What came of opening a saved run for one command.
+pub(crate) enum Visit {
+    /// It was done; where the run stands now.
+    Done(Told, RunState),
+    /// The command was refused.
+    Refused(Rejection),
+    /// The run could not be opened.
+    Unopened(Rejection),
+}
+
 /// An engine.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -116,6 +127,15 @@ impl Session {
         })
     }
 
+    /// Opens a saved run, has a command done to it, and leaves it again.
+    pub(crate) fn steer(self, order: RestoreOrder, ask: &Ask) -> Result<Visit, Stop> {
+        block_on(async move {
+            let visit = visit(self.runtime.handle(), order, ask).await;
+            self.runtime.shutdown().await;
+            Ok(visit)
+        })
+    }
+
     fn panel(self, begin: Begin) -> Result<Next, Stop> {
         let Self { runtime, saved } = self;
         block_on(async move {
@@ -132,8 +152,29 @@ impl Session {
     }
 }
 
+async fn visit(handle: &Handle, order: RestoreOrder, ask: &Ask) -> Visit {
+    let run = match handle.restore(order).await {
+        Ok(run) => run,
+        Err(rejection) => return Visit::Unopened(rejection),
+    };
+    match steer(handle, run, ask).await {
+        Ok((told, state)) => Visit::Done(told, state),
+        Err(rejection) => Visit::Refused(rejection),
+    }
+}
+
+async fn steer(handle: &Handle, run: RunId, ask: &Ask) -> Result<(Told, RunState), Rejection> {
+    let gone = || Rejection::new("the engine ended before it answered");
+    let mut views = handle.views();
+    let is_there = |view: &EngineView| view.store.trouble.is_some() || view.runs.iter().any(|shown| shown.id == run);
+    let view = views.wait_for(|view| is_there(view)).await.map_err(|_| gone())?.clone();
+    let done = handle.command(control::resolve(ask, &view, run)?).await?;
+    let state = handle.summary(run).await.ok_or_else(gone)?.state;
+    Ok((control::tell(&done, &view, run), state))
+}
+
 /// Runs a future to its end.
-fn block_on<T>(future: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(future),
         Err(error) => {
@@ -171,10 +212,15 @@ pub fn after_panel(order: PanelOrder) -> u8 {
 /// not. False: the store takes nothing, so that the last events may not be recorded.
 async fn settle(handle: &Handle, run: RunId, is_saved: bool) -> bool {
     let mut views = handle.views();
-    let rests = |state: RunState| state.ended() || matches!(state, RunState::Pending | RunState::Paused);
+    // What is frozen is still under way.
+    let rests = |run: &RunView| match run.state {
+        RunState::Pending => true,
+        RunState::Paused => !run.frozen,
+        state => state.ended(),
+    };
     let at_rest = |view: &EngineView| {
         let shown = view.runs.iter().find(|shown| shown.id == run);
-        view.store.trouble.is_some() || shown.is_none_or(|shown| rests(shown.state))
+        view.store.trouble.is_some() || shown.is_none_or(rests)
     };
     let rests_already = at_rest(&views.borrow());
     if !rests_already {

@@ -146,16 +146,16 @@ fn slot_bound(world: &World, run: &Run) -> Micros {
 fn errors(world: &World, run: &Run) -> Vec<StepError> {
     let not_undone = |id: StepId| run.step(id).undo.as_ref().and_then(|undo| undo.failure.as_deref());
     let own = |id: StepId| run.step(id).failure.as_deref().filter(|_| run.step(id).state == StepState::Failed);
-    let undo = |failure: &Failure| Failure {
-        message: format!("what it did could not be undone: {}", failure.message),
-        ..failure.clone()
-    };
     run.step_ids()
-        .flat_map(|id| own(id).cloned().into_iter().chain(not_undone(id).map(undo)).map(move |failure| (id, failure)))
-        .map(|(id, failure)| {
+        .flat_map(|id| {
+            let all = own(id).map(|failure| (failure, false)).into_iter();
+            all.chain(not_undone(id).map(|failure| (failure, true))).map(move |(failure, undo)| (id, failure, undo))
+        })
+        .map(|(id, failure, undo)| {
+            let failure: Failure = failure.clone();
             let step = run.step(id);
             let agent = step.log.back().map(|attempt| world.registry.agent(attempt.agent).definition.id.clone());
-            StepError { step: run.spec(id).id.clone(), failure, attempts: step.attempts, agent }
+            StepError { step: run.spec(id).id.clone(), failure, attempts: step.attempts, agent, undo }
         })
         .collect()
 }

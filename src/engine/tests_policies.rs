@@ -209,7 +209,7 @@ fn a_compensation_that_never_works_is_an_end_of_its_own_and_can_be_tried_again()
     assert_eq!(got.status, RunStatus::CompensationFailed);
     let errors: Vec<&str> = got.errors.iter().map(|error| &*error.step).collect();
     assert_eq!(errors, ["s2", "s4"]);
-    assert!(got.errors[0].failure.message.starts_with("what it did could not be undone"));
+    assert!(got.errors[0].undo && !got.errors[1].undo);
     assert!(seen(&sim, 2).undo_failed && states(&sim)[2] == StepState::Succeeded, "what it did is still there");
     sim.command(Command::RetryFailed { run: RUN }).unwrap();
     while sim.advance() {}

@@ -8,6 +8,7 @@ use super::time::Micros;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The id of the built-in agent that does `run` and `command` steps.
 pub const PROCESS_AGENT: &str = "builtin.process";
@@ -198,4 +199,15 @@ pub struct ProcessAgent {
     pub env: EnvMap,
     /// Time between TERM and KILL.
     pub grace: Micros,
+}
+
+/// What came of trying an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Whether it could be given work, or why not.
+    pub reachable: Result<(), String>,
+    /// How long its health check took, if one was made.
+    pub latency: Option<Duration>,
+    /// How that was found out, for people.
+    pub how: String,
 }

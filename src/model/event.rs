@@ -1,5 +1,6 @@
 //! Facts, past tense: what a run's journal consists of. The same events in the same order give the same state.
 
+use super::command::Done;
 use super::completion::{EndProof, Failure, Usage};
 use super::id::{AgentId, Name, RunId, StepId};
 use super::mapping::Path;
@@ -520,5 +521,57 @@ impl EventKind {
             Self::StepWaiting { why, .. } => why.agents_mut().iter_mut().for_each(|agent| *agent = map(*agent)),
             _ => {}
         }
+    }
+}
+
+/// What a command that was accepted did to steps, read from the events that it led to.
+#[must_use]
+pub fn done<'e>(events: impl IntoIterator<Item = &'e EventKind>) -> Done {
+    let mut done = Done::default();
+    let note = |list: &mut Vec<StepId>, step: StepId| {
+        if !list.contains(&step) {
+            list.push(step);
+        }
+    };
+    for event in events {
+        match event {
+            EventKind::StepCancelling { step } | EventKind::StepCancelled { step, because: None, .. } => {
+                note(&mut done.cancelled, *step);
+            }
+            EventKind::StepCancelled { step, because: Some(of), .. } if of == step => {
+                note(&mut done.cancelled, *step);
+            }
+            EventKind::StepCancelled { step, because: Some(_), .. } => note(&mut done.dependents, *step),
+            EventKind::StepTakenOver { step, then: TakeOver::Reassign(_) } => note(&mut done.reassigned, *step),
+            _ => {}
+        }
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_of_a_command_is_what_its_events_did_to_steps() {
+        let cancelled = |step, because: Option<u32>| EventKind::StepCancelled {
+            step: StepId(step),
+            because: because.map(StepId),
+            cause: None,
+        };
+        let events = [
+            EventKind::StepCancelling { step: StepId(1) },
+            cancelled(1, None),
+            cancelled(2, Some(1)),
+            cancelled(3, Some(3)),
+            EventKind::StepTakenOver { step: StepId(4), then: TakeOver::Reassign(None) },
+            EventKind::StepTakenOver { step: StepId(5), then: TakeOver::Skip },
+            EventKind::RunResumed,
+        ];
+        let steps = |ids: &[u32]| ids.iter().copied().map(StepId).collect::<Vec<_>>();
+        let expected = Done { cancelled: steps(&[1, 3]), dependents: steps(&[2]), reassigned: steps(&[4]) };
+        assert_eq!(done(&events), expected);
+        assert_eq!(done(&[]), Done::default());
     }
 }

@@ -479,6 +479,8 @@ pub struct StepError {
     pub attempts: u32,
     /// The agent of the last attempt.
     pub agent: Option<Name>,
+    /// It was undoing the step that failed: what the step did is still there.
+    pub undo: bool,
 }
 
 /// One step at the end of a run.

@@ -95,80 +95,20 @@ fn lost_line(name: &str, was: &StepView, now: &StepView, agents: &[AgentView]) -
 mod tests {
     use super::*;
     use crate::model::completion::{Failure, FailureClass};
-    use crate::model::id::{AgentId, RunId};
+    use crate::model::id::StepId;
     use crate::model::state::WaitReason;
     use crate::model::time::Micros;
-    use crate::model::view::{Counts, RollbackView};
+    use crate::model::view::RollbackView;
     use crate::model::workflow::Workflow;
-    use crate::report::sample;
+    use crate::report::sample::{self, step_view as step};
     use std::sync::Arc;
 
-    fn step(state: StepState, attempts: u32) -> StepView {
-        let active = state.active();
-        StepView {
-            state,
-            wait: None,
-            skip: None,
-            agent: (attempts > 0).then_some(AgentId(0)),
-            priority: 50,
-            attempts,
-            injected: false,
-            fallback: None,
-            started: (attempts > 0).then_some(Micros::ZERO),
-            attempt_started: active.then_some(Micros::ZERO),
-            ended: None,
-            failure: None,
-            pinned: None,
-            undo_failed: false,
-        }
-    }
-
     fn run(workflow: &Workflow, steps: Vec<StepView>) -> RunView {
-        RunView {
-            id: RunId(0),
-            name: "r1".into(),
-            workflow: Arc::new(workflow.clone()),
-            shape: Arc::default(),
-            state: RunState::Paused,
-            status: None,
-            cause: None,
-            seed: 0,
-            started: Some(Micros::ZERO),
-            ended: None,
-            paused_for: Micros::ZERO,
-            steps,
-            counts: Counts::default(),
-            attempts: 0,
-            faults: 0,
-            eta: None,
-            mode: crate::model::policy::Mode::Parallel,
-            frozen: false,
-            question: None,
-            stuck: false,
-            checkpoints: Vec::new(),
-            rollback: None,
-            figures: crate::model::view::Figures::default(),
-            seq: 9,
-        }
+        RunView { steps, ..sample::run(workflow) }
     }
 
     fn agents() -> [AgentView; 1] {
-        [AgentView {
-            id: AgentId(0),
-            name: "w\u{1b}[2J".into(),
-            kind: "simulated",
-            capabilities: Vec::new(),
-            slots: 1,
-            backup: false,
-            takes_faults: true,
-            broken: None,
-            busy: Vec::new(),
-            succeeded: 0,
-            failed: 0,
-            breaker: None,
-            parked: None,
-            utilisation: 0.0,
-        }]
+        [sample::agent_view("w\u{1b}[2J")]
     }
 
     #[test]

@@ -113,7 +113,9 @@ fn own_members(kind: &EventKind, names: &Names) -> Value {
             json!({"because": because.map(|step| names.step(step)), "cause": cause.map(cause_word)})
         }
         EventKind::PriorityChanged { priority, .. } => json!({"priority": priority}),
-        EventKind::AttemptStarted { fallback, .. } => json!({"fallback": fallback}),
+        EventKind::AttemptStarted { fallback, undo, .. } => {
+            json!({"fallback": fallback, "undo": undo.then_some(true)})
+        }
         EventKind::AttemptEnding { why, .. } => json!({"reason": ending_word(*why)}),
         EventKind::AttemptSucceeded { usage, .. } => json!({"resources": usage.as_ref().map(usage_json)}),
         EventKind::FallbackTaken { step, fallback } => {
@@ -129,6 +131,13 @@ fn own_members(kind: &EventKind, names: &Names) -> Value {
         EventKind::FaultFired { fault, kind, .. } => json!({"fault": &**fault, "kind": &**kind}),
         EventKind::FaultCleared { fault } => json!({"fault": &**fault}),
         EventKind::CommandRefused { command, reason } => json!({"command": &**command, "reason": reason}),
+        other => control_members(other, names),
+    }
+}
+
+/// The same of what steers a run, and of what keeps agents from harm.
+fn control_members(kind: &EventKind, names: &Names) -> Value {
+    match kind {
         EventKind::RunPausing { park, .. } => json!({"park": park.then_some(true)}),
         EventKind::RunPaused { frozen } => json!({"frozen": frozen.then_some(true)}),
         EventKind::RunCompensating { steps, to } => {
@@ -151,18 +160,8 @@ fn own_members(kind: &EventKind, names: &Names) -> Value {
             };
             json!({"to": to.word(), "reason": reason, "until_ms": until})
         }
-        EventKind::RetryRound
-        | EventKind::StepCompensating { .. }
-        | EventKind::AgentUnparked { .. }
-        | EventKind::RunResumed
-        | EventKind::RunInterrupted
-        | EventKind::StepUnknown { .. }
-        | EventKind::RunStopping
-        | EventKind::RunReopened
-        | EventKind::StepCancelling { .. }
-        | EventKind::StepReopened { .. }
-        | EventKind::AnswerDropped { .. }
-        | EventKind::AgentHealed { .. } => Value::Null,
+        // The rest says all it has to say with its name, its step and its agent.
+        _ => Value::Null,
     }
 }
 

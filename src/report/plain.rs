@@ -4,10 +4,10 @@
 
 use super::events::Names;
 use crate::model::completion::{EndProof, Failure};
-use crate::model::event::{EndingWhy, Event, EventKind};
+use crate::model::event::{EndingWhy, Event, EventKind, TakeOver};
 use crate::model::id::{AgentId, StepId};
 use crate::model::safe::Safe;
-use crate::model::state::{EndCause, RunStatus, SkipReason, WaitReason};
+use crate::model::state::{BreakerState, EndCause, RunStatus, SkipReason, WaitReason};
 use crate::model::step::Fallback;
 use crate::model::time::Micros;
 
@@ -38,6 +38,8 @@ pub const fn is_news(kind: &EventKind) -> bool {
             | EventKind::AttemptSucceeded { .. }
             | EventKind::AttemptEnding { .. }
             | EventKind::StepCancelling { .. }
+            | EventKind::StepCompensating { .. }
+            | EventKind::AgentUnparked { .. }
             | EventKind::StrategyChosen { .. }
             | EventKind::FaultCleared { .. }
     )
@@ -72,6 +74,29 @@ fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
         EventKind::RunStopping => "stopping: running steps end first, the rest is cancelled".to_owned(),
         EventKind::RunCancelling { cause } => format!("ending the run: {}", cause_words(*cause)),
         EventKind::RunFinished { status, cause, .. } => finished(*status, *cause),
+        EventKind::RunCompensating { steps, to } => {
+            let until = to.map_or(String::new(), |to| format!(", back to checkpoint-{to}"));
+            format!("undoing what was done{until}: {}", step_list(steps, names))
+        }
+        EventKind::RunRolledBack { to } => format!("rolled back: the run goes on from checkpoint-{to}"),
+        EventKind::RunEscalated { succeeded, counted } => {
+            format!("asks whether {succeeded} of {counted} steps will do: fewer succeeded than it declares")
+        }
+        EventKind::RetryRound => "what failed is tried once more".to_owned(),
+        EventKind::AgentParked { agent, until, said } => {
+            let why = if said.is_some() { "it said so itself" } else { "its declared rate is used up" };
+            let rest = duration(until.saturating_sub(now));
+            format!("agent {} takes no calls for {rest}: {why}", Safe::line(names.agent(*agent)))
+        }
+        EventKind::AgentUnparked { agent } => format!("agent {} takes calls again", Safe::line(names.agent(*agent))),
+        EventKind::BreakerChanged { agent, to, reason } => {
+            let probe = match to {
+                BreakerState::Open { until, .. } => format!(", a probe in {}", duration(until.saturating_sub(now))),
+                _ => String::new(),
+            };
+            let agent = Safe::line(names.agent(*agent));
+            format!("breaker of agent {agent} is {}{probe}: {}", to.word(), message(reason))
+        }
         EventKind::RunReopened => "the run goes on: a step is tried again".to_owned(),
         EventKind::AgentBroken { agent, reason, injected, until } => {
             let mark = if *injected { " (injected)" } else { "" };
@@ -132,6 +157,7 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
         EventKind::StepSkipped { why: SkipReason::NotNeeded { need }, .. } => {
             format!("not needed: {} ended well", Safe::line(names.step(*need)))
         }
+        EventKind::StepSkipped { why: SkipReason::ByHand, .. } => "skipped by hand".to_owned(),
         EventKind::StepSucceeded { reused: Some(run), .. } => {
             format!("is taken over from run {}", Safe::line(run))
         }
@@ -149,24 +175,6 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
         EventKind::StepReopened { .. } => "is tried again".to_owned(),
         EventKind::StepUnknown { .. } => "ran when upbeat ended: what it did is not known".to_owned(),
         EventKind::PriorityChanged { priority, .. } => format!("has priority {priority} now"),
-        EventKind::AttemptStarted { attempt, agent, .. } => {
-            let agent = Safe::line(names.agent(*agent));
-            if *attempt == 1 { format!("started on {agent}") } else { format!("started on {agent}, attempt {attempt}") }
-        }
-        EventKind::AttemptEnding { attempt, why, .. } => format!("attempt {attempt} is being ended: {}", ending(*why)),
-        EventKind::AttemptSucceeded { attempt, agent, .. } => {
-            format!("attempt {attempt} on {} succeeded", Safe::line(names.agent(*agent)))
-        }
-        EventKind::AttemptFailed { attempt, agent, failure, proof, .. } => {
-            let left = match proof {
-                EndProof::Proved => String::new(),
-                EndProof::Unconfirmed { left } => format!("; {left} of its processes could not be ended"),
-            };
-            format!("attempt {attempt} on {} failed: {}{left}", Safe::line(names.agent(*agent)), failed(failure))
-        }
-        EventKind::AnswerDropped { attempt, .. } => {
-            format!("attempt {attempt} answered after its end: the answer is dropped")
-        }
         EventKind::FallbackTaken { step, fallback } => match names.fallback(*step, *fallback) {
             Some(Fallback::Agent(agent)) => format!("falls back to agent {}", Safe::line(agent)),
             Some(Fallback::Capability(capability)) => {
@@ -185,12 +193,55 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
                 format!("wrote {}{without}", list(&paths))
             }
         }
+        _ => return attempt_line(kind, names),
+    };
+    Some(line)
+}
+
+/// What happened to an attempt, or by a person's hand.
+fn attempt_line(kind: &EventKind, names: &Names) -> Option<String> {
+    let line = match kind {
+        EventKind::StepTakenOver { then, .. } => match then {
+            TakeOver::Skip => "is to be left out".to_owned(),
+            TakeOver::Complete(_) => "is completed by hand".to_owned(),
+            TakeOver::Reassign(Some(to)) => format!("is given to agent {}", Safe::line(names.agent(*to))),
+            TakeOver::Reassign(None) => "is given to another agent".to_owned(),
+        },
+        EventKind::StepCompensating { .. } => "is being undone".to_owned(),
+        EventKind::StepCompensated { .. } => "is undone".to_owned(),
+        EventKind::CompensationFailed { failure, .. } => format!("could not be undone: {}", failed(failure)),
+        EventKind::CheckpointMade { checkpoint, .. } => {
+            format!("is critical: checkpoint-{checkpoint} stands before it")
+        }
+        EventKind::AttemptStarted { attempt, agent, undo: true, .. } => {
+            format!("is undone by {}, attempt {attempt}", Safe::line(names.agent(*agent)))
+        }
+        EventKind::AttemptStarted { attempt, agent, .. } => {
+            let agent = Safe::line(names.agent(*agent));
+            if *attempt == 1 { format!("started on {agent}") } else { format!("started on {agent}, attempt {attempt}") }
+        }
+        EventKind::AttemptEnding { attempt, why, .. } => format!("attempt {attempt} is being ended: {}", ending(*why)),
+        EventKind::AttemptSucceeded { attempt, agent, .. } => {
+            format!("attempt {attempt} on {} succeeded", Safe::line(names.agent(*agent)))
+        }
+        EventKind::AttemptFailed { attempt, agent, failure, proof, .. } => {
+            let left = match proof {
+                EndProof::Proved => String::new(),
+                EndProof::Unconfirmed { left } => format!("; {left} of its processes could not be ended"),
+            };
+            format!("attempt {attempt} on {} failed: {}{left}", Safe::line(names.agent(*agent)), failed(failure))
+        }
+        EventKind::AnswerDropped { attempt, .. } => {
+            format!("attempt {attempt} answered after its end: the answer is dropped")
+        }
         _ => return None,
     };
     Some(line)
 }
 
-fn waits(why: &WaitReason, until: Option<Micros>, names: &Names, now: Micros) -> String {
+/// Why a step waits, and for how long where there is a time, to stand behind its name.
+#[must_use]
+pub fn waits(why: &WaitReason, until: Option<Micros>, names: &Names, now: Micros) -> String {
     let rest = until.map(|at| at.saturating_sub(now));
     match why {
         WaitReason::Backoff { retry, limit } => {
@@ -286,6 +337,44 @@ mod tests {
             assert_eq!(duration(Micros::from_millis(ms)), text);
         }
         assert_eq!(duration(Micros::from_secs(7_380)), "2 h 03 m");
+    }
+
+    #[test]
+    fn control_and_resilience_are_told_in_words() {
+        let (step, agent, until) = (StepId(1), AgentId(1), Micros::from_millis(5_500));
+        let open = BreakerState::Open { until, cooldown: Micros::from_secs(10) };
+        let lines = [
+            (
+                EventKind::RunCompensating { steps: vec![step, StepId(0)], to: None },
+                "undoing what was done: technical, market",
+            ),
+            (EventKind::RunRolledBack { to: 2 }, "rolled back: the run goes on from checkpoint-2"),
+            (
+                EventKind::AgentParked { agent, until, said: Some(1) },
+                "agent technical-1 takes no calls for 2.5 s: it said so itself",
+            ),
+            (
+                EventKind::BreakerChanged { agent, to: open, reason: "3 failures".into() },
+                "breaker of agent technical-1 is open, a probe in 2.5 s: 3 failures",
+            ),
+            (EventKind::StepSkipped { step, why: SkipReason::ByHand }, "technical skipped by hand"),
+            (
+                EventKind::StepTakenOver { step, then: TakeOver::Reassign(Some(agent)) },
+                "technical is given to agent technical-1",
+            ),
+            (EventKind::CheckpointMade { checkpoint: 3, step }, "technical is critical: checkpoint-3 stands before it"),
+            (
+                EventKind::AttemptStarted { step, attempt: 2, agent, fallback: None, undo: true },
+                "technical is undone by technical-1, attempt 2",
+            ),
+            (
+                EventKind::CompensationFailed { step, failure: Failure::new(FailureClass::Crash, "gone") },
+                "technical could not be undone: crash: gone",
+            ),
+        ];
+        for (kind, line) in lines {
+            assert_eq!(said(kind), line);
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The result of a run: the document for machines and the exit code.
 
 use crate::model::completion::FailureClass;
+use crate::model::id::Name;
 use crate::model::state::{EndCause, RunState, RunStatus, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{Counts, RunSummary, Saving, StepError};
+use crate::model::view::{Counts, Figures, Phases, RunSummary, Saving, StepError};
 use serde_json::{Map, Value, json};
 
 /// The word for a run that stands still and could go on.
@@ -94,7 +95,50 @@ fn metadata(summary: &RunSummary) -> Value {
         "pool": {"made": 0, "reused": 0},
         "quality": {},
         "resources": summary.usage.map(|usage| usage_json(&usage)),
+        "error_rate": summary.figures.error_rate,
+        "retry_rate": summary.figures.retry_rate,
+        "phases": phases(&summary.figures.phases),
+        "durations": durations(&summary.figures),
+        "bottleneck": summary.figures.bottleneck.as_ref().map(|(what, steps)| json!({"for": &**what, "steps": steps})),
+        "agents": agents(summary),
+        "undone": names(&summary.undone),
+        "asks": names(&summary.asks),
     })
+}
+
+fn names(names: &[Name]) -> Vec<&str> {
+    names.iter().map(|name| &**name).collect()
+}
+
+fn phases(phases: &Phases) -> Value {
+    json!({
+        "waiting_s": phases.waiting.as_secs_f64(),
+        "running_s": phases.running.as_secs_f64(),
+        "backoff_s": phases.backoff.as_secs_f64(),
+        "recovery_s": phases.recovery.as_secs_f64(),
+    })
+}
+
+/// How long successful attempts took, by kind of step.
+fn durations(figures: &Figures) -> Value {
+    let kinds = figures.durations.iter().map(|kind| {
+        let figures = json!({
+            "count": kind.count,
+            "mean_s": kind.mean.as_secs_f64(),
+            "p95_s": kind.p95.as_secs_f64(),
+            "max_s": kind.max.as_secs_f64(),
+        });
+        (kind.kind.to_string(), figures)
+    });
+    Value::Object(kinds.collect())
+}
+
+fn agents(summary: &RunSummary) -> Value {
+    let agents = summary.agents.iter().map(|own| {
+        let figures = json!({"succeeded": own.succeeded, "failed": own.failed, "utilisation": own.utilisation});
+        (own.agent.to_string(), figures)
+    });
+    Value::Object(agents.collect())
 }
 
 /// How many times as fast as one step after the other: 1 where no time passed.
@@ -122,9 +166,9 @@ fn steps(counts: &Counts) -> Value {
         "failed": counts.of(StepState::Failed),
         "skipped": counts.of(StepState::Skipped),
         "cancelled": counts.of(StepState::Cancelled),
-        "compensated": 0,
+        "compensated": counts.of(StepState::Compensated),
         "pending": counts.of(StepState::Pending) + counts.of(StepState::Ready),
-        "running": counts.active(),
+        "running": counts.active() + counts.of(StepState::Compensating),
         "waiting": counts.of(StepState::Waiting) + counts.of(StepState::Unknown),
     })
 }
@@ -138,7 +182,7 @@ pub(crate) fn usage_json(usage: &crate::model::completion::Usage) -> Value {
 }
 
 fn error(error: &StepError) -> Value {
-    json!({
+    let mut told = json!({
         "step": &*error.step,
         "item": null,
         "class": error.failure.class.word(),
@@ -148,12 +192,23 @@ fn error(error: &StepError) -> Value {
         "injected": error.failure.injected,
         "remediation": remediation(error),
         "retryable": error.failure.class.retryable(),
-    })
+    });
+    if error.undo {
+        told["undo"] = Value::Bool(true);
+    }
+    told
 }
 
 /// What a person can do about a failure.
 #[must_use]
 pub fn remediation(error: &StepError) -> String {
+    if error.undo {
+        return format!(
+            "what step `{}` did is still there: undo it by hand, and correct what its `compensate` asks for before the \
+             next run",
+            error.step
+        );
+    }
     if error.failure.injected {
         return "this failure was injected on purpose: heal the agent and retry the step, or give the step a `fallback` \
                 so that it survives the next one"
@@ -229,6 +284,7 @@ fn recovery(summary: &RunSummary) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::view::{AgentSummary, KindFigures};
     use crate::report::json;
     use crate::report::sample;
 
@@ -242,7 +298,9 @@ mod tests {
             r#""success_rate":1.0,"throughput_per_s":0.625,"steps":{"total":5,"succeeded":5,"failed":0,"skipped":0,"#,
             r#""cancelled":0,"compensated":0,"pending":0,"running":0,"waiting":0},"strategy":"parallel","#,
             r#""strategy_reason":"the default","routes":[],"pool":{"made":0,"reused":0},"quality":{},"#,
-            r#""resources":null},"errors":[],"#,
+            r#""resources":null,"error_rate":0.0,"retry_rate":0.0,"#,
+            r#""phases":{"waiting_s":0.0,"running_s":0.0,"backoff_s":0.0,"recovery_s":0.0},"durations":{},"#,
+            r#""bottleneck":null,"agents":{},"undone":[],"asks":[]},"errors":[],"#,
             r#""recovery":{"status":"none","faults":0,"steps_recovered":0,"mttr_s":null}}"#
         );
         assert_eq!(json::line(&document(&sample::summary())), expected);
@@ -265,7 +323,11 @@ mod tests {
             (RunState::Failed, RunStatus::Failed, None, 1),
             (RunState::Failed, RunStatus::Failed, Some(EndCause::FailFast), 1),
             (RunState::Partial, RunStatus::Partial, None, 3),
+            (RunState::Failed, RunStatus::Rejected, None, 4),
+            (RunState::Failed, RunStatus::Rejected, Some(EndCause::Reject), 4),
             (RunState::Failed, RunStatus::Deadline, Some(EndCause::Deadline), 5),
+            (RunState::Compensated, RunStatus::Compensated, Some(EndCause::Rollback), 6),
+            (RunState::CompensationFailed, RunStatus::CompensationFailed, Some(EndCause::Rollback), 7),
             (RunState::Cancelled, RunStatus::Cancelled, Some(Cancel), 8),
             (RunState::Cancelled, RunStatus::Cancelled, Some(Quit), 130),
             (RunState::Stopped, RunStatus::Cancelled, Some(Stop), 130),
@@ -280,6 +342,50 @@ mod tests {
         let saving = Saving::Normal;
         let stopped = RunSummary { state: RunState::Stopped, cause: Some(Stop), saving, ..sample::summary() };
         assert_eq!((exit_code(&stopped), status(&stopped)), (75, "parked"));
+    }
+
+    #[test]
+    fn figures_agents_and_what_was_undone_stand_beside_the_contracts_members() {
+        let mut summary = sample::summary();
+        let second = Micros::from_secs(1);
+        let kind = KindFigures { kind: "tech".into(), count: 3, mean: second, p95: second, max: Micros::from_secs(2) };
+        summary.figures = Figures {
+            durations: vec![kind],
+            error_rate: 0.25,
+            phases: Phases { backoff: second, ..Phases::default() },
+            bottleneck: Some(("writer".into(), 2)),
+            ..Figures::default()
+        };
+        summary.agents = vec![AgentSummary { agent: "a".into(), succeeded: 3, failed: 1, utilisation: 0.5 }];
+        (summary.undone, summary.asks) = (vec!["book".into()], vec!["review".into()]);
+        summary.counts.remove(StepState::Succeeded);
+        summary.counts.add(StepState::Compensated);
+        let meta = metadata(&summary);
+        assert_eq!(meta["durations"]["tech"], json!({"count": 3, "mean_s": 1.0, "p95_s": 1.0, "max_s": 2.0}));
+        assert_eq!(meta["agents"]["a"], json!({"succeeded": 3, "failed": 1, "utilisation": 0.5}));
+        assert_eq!((&meta["phases"]["backoff_s"], &meta["error_rate"]), (&json!(1.0), &json!(0.25)));
+        assert_eq!(meta["bottleneck"], json!({"for": "writer", "steps": 2}));
+        assert_eq!((&meta["undone"], &meta["asks"]), (&json!(["book"]), &json!(["review"])));
+        assert_eq!((&meta["steps"]["compensated"], &meta["steps"]["succeeded"]), (&json!(1), &json!(4)));
+    }
+
+    #[test]
+    fn every_step_is_counted_under_exactly_one_word() {
+        let mut counts = Counts::default();
+        StepState::ALL.into_iter().for_each(|state| counts.add(state));
+        let told = steps(&counts);
+        let parts = told.as_object().unwrap().iter().filter(|(word, _)| *word != "total");
+        assert_eq!(parts.map(|(_, n)| n.as_u64().unwrap()).sum::<u64>(), StepState::ALL.len() as u64);
+    }
+
+    #[test]
+    fn what_could_not_be_undone_says_so_and_what_is_left_to_do() {
+        let mut failed = sample::error("book", FailureClass::Permanent, "no such booking");
+        assert!(error(&failed).get("undo").is_none());
+        failed.undo = true;
+        let told = error(&failed);
+        assert_eq!(told["undo"], true);
+        assert!(told["remediation"].as_str().unwrap().starts_with("what step `book` did is still there"));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use crate::model::agent::{Agent, AgentKind, Simulated};
 use crate::model::completion::{Failure, FailureClass};
-use crate::model::id::StepId;
+use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::policy::Mode;
 use crate::model::state::{RunState, RunStatus, StepState};
 use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::Micros;
-use crate::model::view::{Counts, RunSummary, Saving, Shape, StepError, StepSummary};
+use crate::model::view::{
+    AgentView, Counts, Figures, RunSummary, RunView, Saving, Shape, StepError, StepSummary, StepView,
+};
 use crate::model::workflow::Workflow;
 use crate::report::events::Names;
 use serde_json::json;
@@ -62,7 +64,8 @@ pub(crate) fn shape(workflow: &Workflow) -> Shape {
 
 /// A final failure after three attempts on `tech-1`.
 pub(crate) fn error(step: &str, class: FailureClass, message: &str) -> StepError {
-    StepError { step: step.into(), failure: Failure::new(class, message), attempts: 3, agent: Some("tech-1".into()) }
+    let (failure, agent) = (Failure::new(class, message), Some("tech-1".into()));
+    StepError { step: step.into(), failure, attempts: 3, agent, undo: false }
 }
 
 /// What the trading example ends with.
@@ -112,7 +115,7 @@ pub(crate) fn summary() -> RunSummary {
         steps_recovered: 0,
         faults: 0,
         mttr: None,
-        figures: crate::model::view::Figures::default(),
+        figures: Figures::default(),
         agents: Vec::new(),
         undone: Vec::new(),
         asks: Vec::new(),
@@ -125,4 +128,74 @@ pub(crate) fn names() -> Names {
     let workflow = Arc::new(workflow());
     let agents = workflow.agents.iter().map(|agent| agent.id.clone()).collect();
     Names { run: "r1".into(), workflow, agents, started: Some(Micros::from_secs(1)) }
+}
+
+/// A step as a view shows it.
+pub(crate) fn step_view(state: StepState, attempts: u32) -> StepView {
+    StepView {
+        state,
+        wait: None,
+        skip: None,
+        agent: (attempts > 0).then_some(AgentId(0)),
+        priority: 50,
+        attempts,
+        injected: false,
+        fallback: None,
+        started: (attempts > 0).then_some(Micros::ZERO),
+        attempt_started: state.active().then_some(Micros::ZERO),
+        ended: None,
+        failure: None,
+        pinned: None,
+        undo_failed: false,
+    }
+}
+
+/// A paused run of a workflow whose steps have not begun.
+pub(crate) fn run(workflow: &Workflow) -> RunView {
+    RunView {
+        id: RunId(0),
+        name: "r1".into(),
+        workflow: Arc::new(workflow.clone()),
+        shape: Arc::default(),
+        state: RunState::Paused,
+        status: None,
+        cause: None,
+        seed: 0,
+        started: Some(Micros::ZERO),
+        ended: None,
+        paused_for: Micros::ZERO,
+        steps: workflow.steps.iter().map(|_| step_view(StepState::Pending, 0)).collect(),
+        counts: Counts::default(),
+        attempts: 0,
+        faults: 0,
+        eta: None,
+        mode: Mode::Parallel,
+        frozen: false,
+        question: None,
+        stuck: false,
+        checkpoints: Vec::new(),
+        rollback: None,
+        figures: Figures::default(),
+        seq: 9,
+    }
+}
+
+/// An agent as a view shows it.
+pub(crate) fn agent_view(name: &str) -> AgentView {
+    AgentView {
+        id: AgentId(0),
+        name: name.into(),
+        kind: "simulated",
+        capabilities: Vec::new(),
+        slots: 1,
+        backup: false,
+        takes_faults: true,
+        broken: None,
+        busy: Vec::new(),
+        succeeded: 0,
+        failed: 0,
+        breaker: None,
+        parked: None,
+        utilisation: 0.0,
+    }
 }

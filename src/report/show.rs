@@ -1,17 +1,19 @@
 //! A saved run, whole: where it stands, each of its steps, what failed, how to go on.
 
+use super::asks::{Ask, asks, lines};
+use super::events::Names;
 use super::format::width;
 use super::look;
-use super::plain::duration;
+use super::plain::{duration, message, waits};
 use super::result;
 use super::summary::{failures, steps};
 use super::ways::Ways;
 use super::when::{ago, utc};
 use crate::model::id::Name;
 use crate::model::safe::Safe;
-use crate::model::state::StepState;
+use crate::model::state::{BreakerState, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{AgentView, RunSummary, RunView, StepView};
+use crate::model::view::{AgentView, CheckpointView, RunSummary, RunView, StepView};
 use serde_json::{Value, json};
 
 /// Everything there is to show.
@@ -39,6 +41,21 @@ pub struct Shown<'a> {
     pub from: Option<&'a Name>,
     /// How commands name it.
     pub ways: &'a Ways,
+}
+
+/// How a checkpoint is called on the command line.
+#[must_use]
+pub fn checkpoint_name(number: u32) -> String {
+    format!("checkpoint-{number}")
+}
+
+/// Lines under a title; nothing where there are none.
+fn section(title: &str, lines: Vec<String>) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: String = lines.into_iter().map(|line| format!("  {line}\n")).collect();
+    format!("\n{title}\n{lines}")
 }
 
 impl Shown<'_> {
@@ -81,8 +98,64 @@ impl Shown<'_> {
         }
         out.push('\n');
         out += &self.table();
+        out += &section("waiting", self.waiting());
+        out += &section("asked", lines(&self.asks()));
+        out += &section("agents", self.troubled());
+        out += &section("checkpoints", self.checkpoints());
         out += &failures(self.summary);
         out
+    }
+
+    fn names(&self) -> Names {
+        Names::of(self.run, self.agents)
+    }
+
+    /// What a run that goes on asks.
+    fn asks(&self) -> Vec<Ask> {
+        if self.run.state.ended() { Vec::new() } else { asks(self.run, self.ways) }
+    }
+
+    /// Steps that wait, each with the reason and the time.
+    fn waiting(&self) -> Vec<String> {
+        let names = self.names();
+        let steps = self.run.workflow.steps.iter().zip(&self.run.steps);
+        let waiting = steps.filter_map(|(spec, step)| Some((spec, step.wait.as_ref()?)));
+        waiting
+            .map(|(spec, (why, until))| format!("{} {}", Safe::line(&spec.id), waits(why, *until, &names, self.now)))
+            .collect()
+    }
+
+    /// Agents that take no work, or not all of it.
+    fn troubled(&self) -> Vec<String> {
+        let rest = |at: Micros| duration(at.saturating_sub(self.now));
+        let mut lines = Vec::new();
+        for agent in self.agents {
+            let name = Safe::line(&agent.name);
+            if let Some(broken) = &agent.broken {
+                let healing = broken.until.map_or(String::new(), |at| format!(", heals in {}", rest(at)));
+                lines.push(format!("{name} takes no work: {}{healing}", message(&broken.reason)));
+            }
+            match agent.breaker {
+                None | Some(BreakerState::Closed) => {}
+                Some(BreakerState::Open { until, .. }) => {
+                    lines.push(format!("{name}: its breaker is open, a probe in {}", rest(until)));
+                }
+                Some(breaker) => lines.push(format!("{name}: its breaker is {}", breaker.word())),
+            }
+            if let Some(until) = agent.parked.filter(|until| *until > self.now) {
+                lines.push(format!("{name} takes no calls for {}", rest(until)));
+            }
+        }
+        lines
+    }
+
+    fn checkpoints(&self) -> Vec<String> {
+        let (names, start) = (self.names(), self.run.started.unwrap_or_default());
+        let line = |checkpoint: &CheckpointView| {
+            let at = duration(checkpoint.at.saturating_sub(start));
+            format!("{}, before {}, +{at}", checkpoint_name(checkpoint.number), Safe::line(names.step(checkpoint.step)))
+        };
+        self.run.checkpoints.iter().map(line).collect()
     }
 
     /// What failed, and what to do about it.
@@ -157,6 +230,7 @@ impl Shown<'_> {
             members.insert("run".to_owned(), self.run_json());
             let steps = self.run.workflow.steps.iter().zip(&self.run.steps);
             members.insert("steps".to_owned(), steps.map(|(spec, step)| self.step_json(&spec.id, step)).collect());
+            members.insert("agents".to_owned(), self.agents.iter().map(|agent| self.agent_json(agent)).collect());
         }
         document
     }
@@ -177,6 +251,41 @@ impl Shown<'_> {
             "elapsed_s": started.map(|at| self.run.ended.unwrap_or(self.now).saturating_sub(at).as_secs_f64()),
             "eta_s": self.run.eta.filter(|_| self.live).map(Micros::as_secs_f64),
             "command": self.onward(),
+            "frozen": self.run.frozen,
+            "checkpoints": self.checkpoints_json(),
+            "asks": self.asks().iter().map(ask_json).collect::<Value>(),
+        })
+    }
+
+    fn checkpoints_json(&self) -> Value {
+        let (names, start) = (self.names(), self.run.started.unwrap_or_default());
+        let checkpoints = self.run.checkpoints.iter().map(|checkpoint| {
+            json!({
+                "checkpoint": checkpoint_name(checkpoint.number),
+                "step": names.step(checkpoint.step),
+                "at_s": checkpoint.at.saturating_sub(start).as_secs_f64(),
+            })
+        });
+        checkpoints.collect()
+    }
+
+    fn agent_json(&self, agent: &AgentView) -> Value {
+        let start = self.run.started.unwrap_or_default();
+        let since = |at: Micros| at.saturating_sub(start).as_secs_f64();
+        let breaker_until = match agent.breaker {
+            Some(BreakerState::Open { until, .. }) => Some(since(until)),
+            _ => None,
+        };
+        json!({
+            "agent": &*agent.name,
+            "kind": agent.kind,
+            "broken": agent.broken.as_ref().map(|broken| &broken.reason),
+            "broken_until_s": agent.broken.as_ref().and_then(|broken| broken.until).map(since),
+            "breaker": agent.breaker.map(BreakerState::word),
+            "breaker_until_s": breaker_until,
+            "parked_until_s": agent.parked.map(since),
+            "succeeded": agent.succeeded,
+            "failed": agent.failed,
         })
     }
 
@@ -188,6 +297,7 @@ impl Shown<'_> {
             "state": step.state.word(),
             "interrupted": self.lost(step),
             "waits_for": step.wait.as_ref().map(|(why, _)| why.word()),
+            "waits_until_s": since(step.wait.as_ref().and_then(|(_, until)| *until)),
             "attempts": step.attempts,
             "agent": self.agent(step),
             "began_s": since(step.started),
@@ -197,5 +307,66 @@ impl Shown<'_> {
                 json!({"class": failure.class.word(), "message": failure.message, "injected": failure.injected})
             }),
         })
+    }
+}
+
+fn ask_json(ask: &Ask) -> Value {
+    json!({"step": ask.step, "what": ask.what, "command": ask.command})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{AgentId, StepId};
+    use crate::model::state::{Broken, WaitReason};
+    use crate::report::sample;
+
+    #[test]
+    fn what_a_run_waits_for_is_shown_with_the_time_left() {
+        let second = Micros::from_secs;
+        let mut run = sample::run(&sample::workflow());
+        let backoff = WaitReason::Backoff { retry: 1, limit: 2 };
+        (run.steps[1].state, run.steps[1].wait) = (StepState::Waiting, Some((backoff, Some(second(7)))));
+        (run.steps[2].state, run.steps[2].wait) = (StepState::Waiting, Some((WaitReason::Approval, None)));
+        run.checkpoints = vec![CheckpointView { number: 1, step: StepId(3), at: second(3) }];
+        run.question = Some((1, 2));
+        let mut agents = [sample::agent_view("a\u{1b}[2J"), sample::agent_view("b")];
+        agents[0].broken =
+            Some(Broken { reason: "gone".into(), injected: false, since: second(1), until: Some(second(9)) });
+        agents[1].id = AgentId(1);
+        agents[1].breaker = Some(BreakerState::Open { until: second(6), cooldown: second(10) });
+        agents[1].parked = Some(second(8));
+        let summary = sample::summary();
+        let ways = Ways::default();
+        let shown = Shown {
+            run: &run,
+            agents: &agents,
+            summary: &summary,
+            now: second(5),
+            interrupted: false,
+            live: true,
+            pid: None,
+            began_unix_ms: 0,
+            clock: "real",
+            from: None,
+            ways: &ways,
+        };
+        let text = shown.text(0);
+        let sections = "\nwaiting\n  technical waits 2.0 s before retry 1 of 2\n  sentiment waits for a person's yes or no\n\
+                        \nasked\n  sentiment asks: yes or no?\n    answer with: upbeat answer r1 sentiment approve|reject\n  \
+                        the run asks: 1 of 2 steps succeeded, fewer than it declares; will that do?\n    \
+                        answer with: upbeat answer r1 run approve|reject\n\
+                        \nagents\n  a takes no work: gone, heals in 4.0 s\n  b: its breaker is open, a probe in 1.0 s\n  \
+                        b takes no calls for 3.0 s\n\
+                        \ncheckpoints\n  checkpoint-1, before risk, +3.0 s\n";
+        assert!(text.ends_with(sections), "{text}");
+        let document = shown.document();
+        assert_eq!(document["steps"][1]["waits_until_s"], 7.0);
+        assert_eq!(document["run"]["checkpoints"][0]["checkpoint"], "checkpoint-1");
+        assert_eq!(document["run"]["asks"][1]["step"], Value::Null);
+        assert_eq!(
+            (&document["agents"][1]["breaker"], &document["agents"][1]["breaker_until_s"]),
+            (&json!("open"), &json!(6.0))
+        );
     }
 }

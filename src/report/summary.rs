@@ -3,13 +3,14 @@
 //! Plain lines without colour, safe to print: it stays in the terminal's scrollback after the panel has gone, and it is
 //! what `--output text` prints.
 
-use super::plain::{cause_words, duration, failed, message};
+use super::plain::{cause_words, duration, failed, list, message};
 use super::result::{recovery_status, remediation, speedup, status};
 use super::ways::{Ways, saving_words};
+use crate::model::id::Name;
 use crate::model::safe::Safe;
 use crate::model::state::{EndCause, RunState, StepState};
 use crate::model::time::Micros;
-use crate::model::view::RunSummary;
+use crate::model::view::{Figures, RunSummary, StepError};
 use serde_json::Value;
 
 /// More failures than this are only counted.
@@ -35,6 +36,15 @@ pub fn text(summary: &RunSummary, ways: &Ways) -> String {
     if let Some(recovery) = recovery(summary) {
         row("recovery", recovery);
     }
+    if let Some(pace) = pace(&summary.figures) {
+        row("pace", pace);
+    }
+    if !summary.undone.is_empty() {
+        row("undone", names(&summary.undone));
+    }
+    if !summary.asks.is_empty() {
+        row("waits for", format!("a person: {}", names(&summary.asks)));
+    }
     if let Some(data) = data(&summary.data) {
         row("data", data);
     }
@@ -53,12 +63,16 @@ fn headline(summary: &RunSummary) -> String {
     let word = match status(summary) {
         "partial" => "succeeded in part",
         "deadline" => "failed: its deadline passed,",
+        "rejected" => "failed: a person said no,",
+        "compensated" => "rolled back",
+        "compensation_failed" => "rolled back in part: not everything could be undone,",
         "parked" if summary.state == RunState::Pending => "is loaded, not started,",
         "parked" => "is parked, not finished,",
         other => other,
     };
     let why = match summary.cause {
-        Some(EndCause::Deadline) | None => String::new(),
+        // The word says it.
+        Some(EndCause::Deadline | EndCause::Reject | EndCause::Rollback) | None => String::new(),
         Some(cause) => format!(" ({})", cause_words(cause)),
     };
     format!("{}{after}{why}", word.strip_suffix(',').filter(|_| after.is_empty()).unwrap_or(word))
@@ -135,6 +149,33 @@ fn recovery(summary: &RunSummary) -> Option<String> {
     }
 }
 
+/// The figures that matter, as far as there are any: the rest is in the result document.
+fn pace(figures: &Figures) -> Option<String> {
+    let mut parts = Vec::new();
+    if figures.throughput_per_s > 0.0 {
+        let per_minute = figures.throughput_per_s * 60.0;
+        parts.push(if figures.throughput_per_s >= 1.0 {
+            format!("{:.1} steps a second", figures.throughput_per_s)
+        } else {
+            format!("{per_minute:.1} steps a minute")
+        });
+    }
+    for (share, what) in [(figures.error_rate, "of attempts failed"), (figures.retry_rate, "of attempts were retries")]
+    {
+        if share > 0.0 {
+            parts.push(format!("{:.0} % {what}", share * 100.0));
+        }
+    }
+    let phases = [(figures.phases.backoff, "between attempts"), (figures.phases.recovery, "recovering")];
+    let phases = phases.iter().filter(|(time, _)| *time > Micros::ZERO);
+    parts.extend(phases.map(|(time, what)| format!("{} {what}", duration(*time))));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn names(names: &[Name]) -> String {
+    list(&names.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
 fn data(data: &Value) -> Option<String> {
     const SHOWN: usize = 6;
     let members = data.as_object().filter(|members| !members.is_empty())?;
@@ -145,15 +186,20 @@ fn data(data: &Value) -> Option<String> {
     Some(format!("{} (`--output json` prints it)", names.join(", ")))
 }
 
-/// What failed for good, and the way out of each; empty: nothing did.
+/// What failed for good and what could not be undone, and the way out of each; empty: nothing did.
 #[must_use]
 pub fn failures(summary: &RunSummary) -> String {
+    let (undo, work): (Vec<&StepError>, Vec<&StepError>) = summary.errors.iter().partition(|error| error.undo);
+    section("failed for good", &work) + &section("could not be undone", &undo)
+}
+
+fn section(title: &str, errors: &[&StepError]) -> String {
     let mut out = String::new();
-    if summary.errors.is_empty() {
+    if errors.is_empty() {
         return out;
     }
-    out += "\nfailed for good\n";
-    for error in summary.errors.iter().take(ERRORS_SHOWN) {
+    out += &format!("\n{title}\n");
+    for error in errors.iter().take(ERRORS_SHOWN) {
         let tries = match error.attempts {
             0 => String::new(),
             1 => ", 1 attempt".to_owned(),
@@ -164,8 +210,8 @@ pub fn failures(summary: &RunSummary) -> String {
         out += &format!("    {}\n", failed(&error.failure));
         out += &format!("    → {}\n", message(&remediation(error)));
     }
-    if summary.errors.len() > ERRORS_SHOWN {
-        out += &format!("  … and {} more (`--output json` lists all)\n", summary.errors.len() - ERRORS_SHOWN);
+    if errors.len() > ERRORS_SHOWN {
+        out += &format!("  … and {} more (`--output json` lists all)\n", errors.len() - ERRORS_SHOWN);
     }
     out
 }
@@ -225,6 +271,44 @@ mod tests {
         assert!(text(&summary, &Ways::default()).starts_with("trading  failed: its deadline passed, after 8.0 s\n"));
         (summary.state, summary.cause, summary.elapsed) = (RunState::Paused, None, Micros::ZERO);
         assert!(text(&summary, &Ways::default()).starts_with("trading  is parked, not finished\n"));
+    }
+
+    #[test]
+    fn a_rollback_says_what_was_undone_and_what_could_not_be() {
+        let mut summary = sample::summary();
+        (summary.state, summary.status) = (RunState::CompensationFailed, RunStatus::CompensationFailed);
+        (summary.cause, summary.undone) = (Some(EndCause::Rollback), vec!["pay".into(), "book".into()]);
+        let mut error = sample::error("reserve", FailureClass::Permanent, "no such place");
+        error.undo = true;
+        summary.errors = vec![sample::error("ship", FailureClass::Permanent, "no"), error];
+        let said = text(&summary, &Ways::default());
+        assert!(
+            said.starts_with("trading  rolled back in part: not everything could be undone, after 8.0 s\n"),
+            "{said}"
+        );
+        assert!(said.contains("\n  undone     pay, book\n"), "{said}");
+        let (work, undo) = said.split_once("\ncould not be undone\n  reserve, 3 attempts").unwrap();
+        assert!(
+            work.contains("\nfailed for good\n  ship") && undo.contains("is still there: undo it by hand"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn questions_and_the_figures_that_matter_have_a_line_each() {
+        let mut summary = sample::summary();
+        summary.asks = vec!["review".into()];
+        summary.figures.throughput_per_s = 0.25;
+        (summary.figures.error_rate, summary.figures.phases.backoff) = (0.125, Micros::from_secs(4));
+        let said = text(&summary, &Ways::default());
+        assert!(said.contains("\n  waits for  a person: review\n"), "{said}");
+        assert!(
+            said.contains("\n  pace       15.0 steps a minute, 12 % of attempts failed, 4.0 s between attempts\n"),
+            "{said}"
+        );
+        (summary.state, summary.status) = (RunState::Failed, RunStatus::Rejected);
+        summary.cause = Some(EndCause::Reject);
+        assert!(text(&summary, &Ways::default()).starts_with("trading  failed: a person said no, after 8.0 s\n"));
     }
 
     #[test]

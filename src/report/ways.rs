@@ -48,6 +48,9 @@ impl Ways {
         if !summary.state.ended() {
             return Some(self.resume(&summary.run_name, summary.seq));
         }
+        if matches!(summary.state, RunState::Compensated | RunState::CompensationFailed) {
+            return Some(self.command("rerun", &summary.run_name));
+        }
         let counts = &summary.counts;
         let lost = [StepState::Failed, StepState::Cancelled].iter().any(|state| counts.of(*state) > 0);
         (summary.state != RunState::Succeeded && lost).then(|| self.command("retry", &summary.run_name))
@@ -101,6 +104,12 @@ mod tests {
         (summary.state, summary.status) = (RunState::Failed, RunStatus::Failed);
         summary.counts.add(StepState::Failed);
         assert_eq!(ways.onward(&summary).as_deref(), Some("upbeat retry r1"));
+        summary.state = RunState::Compensated;
+        assert_eq!(
+            ways.onward(&summary).as_deref(),
+            Some("upbeat rerun r1"),
+            "nothing of it is left to be tried again"
+        );
         summary.saving = Saving::Nothing;
         assert_eq!(ways.onward(&summary), None);
     }

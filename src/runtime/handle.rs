@@ -4,7 +4,7 @@
 //! commands fail with a reason, never the caller wait.
 
 use super::logs::LogStore;
-use crate::model::command::{Command, Rejection};
+use crate::model::command::{Command, Done, Rejection};
 use crate::model::event::Event;
 use crate::model::id::{Name, RunId, StepId};
 use crate::model::view::{EngineView, RunSummary};
@@ -66,7 +66,7 @@ pub enum Request {
     /// Open a saved run.
     Restore(Box<RestoreOrder>, oneshot::Sender<Result<RunId, Rejection>>),
     /// A command, and where the answer goes.
-    Command(Command, oneshot::Sender<Result<(), Rejection>>),
+    Command(Command, oneshot::Sender<Result<Done, Rejection>>),
     /// Keep `EngineView::detail` filled for this step.
     LookAt(Option<(RunId, StepId)>),
     /// The result so far.
@@ -83,6 +83,23 @@ pub struct Handle {
     requests: mpsc::Sender<Request>,
     view: watch::Receiver<Arc<EngineView>>,
     logs: Arc<LogStore>,
+}
+
+/// A [`Handle`] that does not keep the engine going.
+#[derive(Clone, Debug)]
+pub struct WeakHandle {
+    requests: mpsc::WeakSender<Request>,
+    view: watch::Receiver<Arc<EngineView>>,
+    logs: Arc<LogStore>,
+}
+
+impl WeakHandle {
+    /// The handle; `None`: every other one is gone, and so is the engine.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Handle> {
+        let requests = self.requests.upgrade()?;
+        Some(Handle { requests, view: self.view.clone(), logs: self.logs.clone() })
+    }
 }
 
 /// The driver's end of a [`Handle`].
@@ -105,8 +122,8 @@ pub fn channel() -> (Handle, Inbox) {
     (Handle { requests: requests_in, view: view_out, logs: logs.clone() }, Inbox { requests, view, logs })
 }
 
-/// The answer when the driver cannot be asked.
-fn gone() -> Rejection {
+/// The answer when the driver has ended, or ends before it has recorded anything of what was asked.
+pub(crate) fn gone() -> Rejection {
     Rejection::new("the engine has ended or does not keep up")
 }
 
@@ -141,11 +158,11 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Sends a command and waits for the engine's answer.
+    /// Sends a command and waits for the engine's answer: what it did to steps.
     ///
     /// # Errors
     /// The reason why it was refused.
-    pub async fn command(&self, command: Command) -> Result<(), Rejection> {
+    pub async fn command(&self, command: Command) -> Result<Done, Rejection> {
         match self.send(command) {
             Ok(answer) => answer.await.unwrap_or_else(|_| Err(gone())),
             Err(rejection) => Err(rejection),
@@ -156,7 +173,7 @@ impl Handle {
     ///
     /// # Errors
     /// If the driver has ended or too much waits for it.
-    pub fn send(&self, command: Command) -> Result<oneshot::Receiver<Result<(), Rejection>>, Rejection> {
+    pub fn send(&self, command: Command) -> Result<oneshot::Receiver<Result<Done, Rejection>>, Rejection> {
         let (reply, answer) = oneshot::channel();
         self.requests.try_send(Request::Command(command, reply)).map_err(|_| gone())?;
         Ok(answer)
@@ -172,6 +189,12 @@ impl Handle {
     #[must_use]
     pub fn views(&self) -> watch::Receiver<Arc<EngineView>> {
         self.view.clone()
+    }
+
+    /// A way to the same engine that does not keep it going when every handle is gone.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakHandle {
+        WeakHandle { requests: self.requests.downgrade(), view: self.view.clone(), logs: self.logs.clone() }
     }
 
     /// The log.

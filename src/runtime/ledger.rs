@@ -5,6 +5,7 @@
 //! writer thread commits whatever queued while its last commit ran.
 
 use super::clock::{now, unix_ms};
+use super::control::Server;
 use super::handle::RestoreOrder;
 use super::held::{Batch, Held};
 use super::logs::{Body, LogStore, Spill};
@@ -58,6 +59,8 @@ struct Disk {
     saved: BTreeMap<RunId, u64>,
     /// The runs' printed lines.
     lines: Arc<LogStore>,
+    /// How other processes steer them.
+    control: Server,
 }
 
 /// The books.
@@ -90,18 +93,23 @@ impl Ledger {
         }
     }
 
-    /// Books that are saved in a store. What agents print goes there from `lines`.
+    /// Books that are saved in a store. What agents print goes there from `lines`; saved runs are steered by `control`.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub(super) fn saved_in(store: Store, sync: SyncMode, lines: Arc<LogStore>) -> std::io::Result<Self> {
+    pub(super) fn saved_in(
+        store: Store,
+        sync: SyncMode,
+        lines: Arc<LogStore>,
+        control: Server,
+    ) -> std::io::Result<Self> {
         let (say, acks) = mpsc::unbounded_channel();
         let writer = Writer::start(move |ack| {
             // A driver that is gone has closed the writer.
             let _ = say.send(ack);
         })?;
         let (announced, saved) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { disk: Some(Disk { store, sync, writer, acks, announced, saved, lines }), ..Self::unsaved() })
+        Ok(Self { disk: Some(Disk { store, sync, writer, acks, announced, saved, lines, control }), ..Self::unsaved() })
     }
 
     /// A run was loaded: this is what it is saved with when it begins.
@@ -259,6 +267,16 @@ impl Ledger {
         }
     }
 
+    /// Stands for everything that has been decided so far.
+    pub(super) const fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
+    /// Whether what a ticket stands for is durable.
+    pub(super) const fn is_durable(&self, ticket: u64) -> bool {
+        ticket <= self.durable
+    }
+
     /// Whether everything decided is durable, told and performed.
     pub(super) fn is_settled(&self) -> bool {
         self.held.is_empty()
@@ -310,6 +328,8 @@ impl Ledger {
     /// Writes what waits and closes the store.
     pub(super) fn close(&mut self) {
         if let Some(disk) = self.disk.take() {
+            // While the locks are held: the next one to open a run makes sockets of its own.
+            disk.control.close();
             disk.lines.end_spills();
             if let Err(error) = disk.writer.close() {
                 tracing::error!(%error, "the store could not be closed");
@@ -326,6 +346,9 @@ impl Disk {
         self.writer.open(run, journal);
         self.saved.insert(run, 0);
         self.lines.spill(run, spill(self.store.clone(), name.to_owned()));
+        if let Ok(folder) = self.store.run_folder(name) {
+            self.control.serve(run, &folder);
+        }
     }
 
     fn snapshot_if_due(&mut self, run: RunId, last: u64, engine: &Engine) {

@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod chance;
 pub mod clock;
+pub mod control;
 mod driver;
 pub mod environment;
 pub mod handle;
@@ -66,7 +67,10 @@ pub fn start(config: Config) -> std::io::Result<Runtime> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let Config { clock, speed, program, store } = config;
     let ledger = match store {
-        Some((store, sync)) => Ledger::saved_in(store, sync, inbox.logs.clone())?,
+        Some((store, sync)) => {
+            let control = control::Server::start(handle.downgrade())?;
+            Ledger::saved_in(store, sync, inbox.logs.clone(), control)?
+        }
         None => Ledger::unsaved(),
     };
     let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {

@@ -329,15 +329,15 @@ impl Panel {
                 let news = self.news_in.clone();
                 tokio::spawn(async move {
                     let gone = || Err(Rejection::new("the engine has ended"));
-                    let answer = answer.await.unwrap_or_else(|_| gone());
+                    let answer = answer.await.unwrap_or_else(|_| gone()).map(|_| ());
                     let _ = news.send(News::Answer(command, answer));
                 });
             }
-            Err(rejection) => self.refused(command, &rejection),
+            Err(rejection) => self.refused(&command, &rejection),
         }
     }
 
-    fn refused(&mut self, command: Command, rejection: &Rejection) {
+    fn refused(&mut self, command: &Command, rejection: &Rejection) {
         let reason = Safe::line(&rejection.to_string());
         self.app.toast(Role::Bad, &format!("cannot {}: {reason}", command.word()));
         self.pacer.pressed(self.clock.now());
@@ -346,7 +346,7 @@ impl Panel {
     fn news(&mut self, news: News) {
         let now = self.clock.now();
         match news {
-            News::Answer(command, Err(rejection)) if self.app.ending.is_none() => self.refused(command, &rejection),
+            News::Answer(command, Err(rejection)) if self.app.ending.is_none() => self.refused(&command, &rejection),
             News::Answer(..) => {}
             News::Summary(summary) => self.summary = summary,
             News::Drawing(wish, drawing) => {

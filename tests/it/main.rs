@@ -2,6 +2,7 @@
 
 mod attempts;
 mod cli;
+mod control;
 mod docs;
 mod hands;
 mod hostile;

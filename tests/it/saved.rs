@@ -84,8 +84,12 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
     /// Sends a signal and waits for the end.
-    pub(crate) fn end_by(mut self, signal: Signal) -> Said {
+    pub(crate) fn end_by(self, signal: Signal) -> Said {
         self.signal(signal);
+        self.end()
+    }
+    /// Waits for the end.
+    pub(crate) fn end(mut self) -> Said {
         self.child.stdout.take().unwrap().read_to_string(&mut self.text).unwrap();
         let mut err = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();

@@ -11,4 +11,4 @@ pub(crate) mod simulated;
 mod strict_json;
 mod verdict;
 
-pub use probe::{Probe, probe};
+pub use probe::probe;

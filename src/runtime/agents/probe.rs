@@ -2,23 +2,10 @@
 
 use super::health::{Finding, check};
 use super::request;
-use crate::model::agent::{Agent, AgentKind};
+use crate::model::agent::{Agent, AgentKind, Probe};
 use crate::model::workflow::Workflow;
 use crate::runtime::clock::now;
 use crate::runtime::reaper::{Pool, find_program};
-use std::time::Duration;
-
-/// What was found out about an agent. Texts hold names of files and what programs print: sanitise before they meet a
-/// terminal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// Whether it could be given work, or why not.
-    pub reachable: Result<(), String>,
-    /// How long its health check took, if one was made.
-    pub latency: Option<Duration>,
-    /// How that was found out.
-    pub how: String,
-}
 
 /// Looks up an agent's program as a start would find it, and makes its health check, where it declares one. Nothing else
 /// is run.

@@ -19,6 +19,9 @@ const LEFTOVERS_LIMIT: Duration = Duration::from_secs(5);
 impl Driver {
     /// Ends what runs without grace, waits until all of it is proved gone and durable, and closes pool and store.
     pub(super) async fn shut_down(&mut self) {
+        // Whoever asks for something now is told that nobody is there.
+        self.inbox.requests.close();
+        while self.inbox.requests.try_recv().is_ok() {}
         if self.ledger.trouble().is_some() {
             self.ledger.retry();
             self.settle_store().await;

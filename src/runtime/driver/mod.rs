@@ -21,10 +21,10 @@ use beside::Beside;
 use leaving::{nothing_left_in, nothing_left_of};
 
 use crate::engine::{Engine, Input, Outbox};
-use crate::model::command::{Command, Rejection};
+use crate::model::command::{Command, Done, Rejection};
 use crate::model::completion::{Completion, Outcome};
 use crate::model::effect::{Effect, Timer};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{self, Event, EventKind};
 use crate::model::id::{RunId, StepId};
 use crate::model::time::Micros;
 use crate::runtime::clock::{Clock, ClockKind};
@@ -35,7 +35,7 @@ use crate::runtime::store::disk::Header;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// Views are published at most this often, but at once after a request.
@@ -59,6 +59,9 @@ const UNTOLD_MAX: usize = 512;
 
 /// Names an attempt.
 type AttemptKey = (RunId, StepId, u32);
+
+/// The answer to a command.
+type Verdict = Result<Done, Rejection>;
 
 /// What is due at a time.
 #[derive(Debug)]
@@ -95,6 +98,8 @@ pub(super) struct Driver {
     untold: Vec<Arc<Event>>,
     tell_after: Option<Instant>,
     look_at: Option<(RunId, StepId)>,
+    /// Answers to commands; each is given when what it tells is durable.
+    answers: VecDeque<(u64, Verdict, oneshot::Sender<Verdict>)>,
     outbox: Outbox,
     /// Something changed since the last view.
     dirty: bool,
@@ -144,6 +149,7 @@ impl Driver {
             untold: Vec::new(),
             tell_after: None,
             look_at: None,
+            answers: VecDeque::new(),
             outbox: Outbox::default(),
             dirty: true,
             publish_after: crate::runtime::clock::now(),
@@ -259,7 +265,7 @@ impl Driver {
             }
             Request::Command(command, reply) => {
                 let verdict = self.command(command);
-                let _ = reply.send(verdict);
+                self.answers.push_back((self.ledger.ticket(), verdict, reply));
             }
             Request::LookAt(step) => {
                 // Asked again for the same step: its reasons hold times that run down.
@@ -323,23 +329,24 @@ impl Driver {
         reopened.map(|()| run)
     }
 
-    fn command(&mut self, command: Command) -> Result<(), Rejection> {
+    fn command(&mut self, command: Command) -> Verdict {
         if let Some(trouble) = self.ledger.trouble() {
             if matches!(command, Command::Resume { .. }) {
                 self.ledger.retry();
                 self.dirty = true;
-                return Ok(());
+                return Ok(Done::default());
             }
-            return Err(Rejection::with_way_out(
-                format!("nothing can be recorded: {trouble}"),
-                "make room, then resume: nothing that was recorded is lost",
-            ));
+            return Err(nothing_recorded(trouble));
         }
         if let Command::Start { run } = command {
             self.ledger.begin(run)?;
         }
         self.tell_load_before(&command);
-        self.decide(&Input::Command(command))
+        let now = self.clock.now();
+        let verdict = self.engine.handle(now, &Input::Command(command), &mut self.outbox);
+        let done = event::done(self.outbox.events.iter().map(|event| &event.kind));
+        self.hold(now);
+        verdict.map(|()| done)
     }
 
     /// A reader of events: first what the journal holds, then everything new.
@@ -418,6 +425,7 @@ impl Driver {
                     self.perform(effect, batch.now);
                 }
             }
+            self.answer();
             if self.at_once.is_empty() {
                 if self.ledger.is_settled() {
                     self.postponed = None;
@@ -429,6 +437,22 @@ impl Driver {
                 self.completion(completion);
             }
             self.ledger.write(&self.engine);
+        }
+    }
+
+    /// Answers commands: what they led to is durable, or it turns out that nothing can be recorded.
+    fn answer(&mut self) {
+        while let Some((ticket, ..)) = self.answers.front() {
+            let trouble = self.ledger.trouble().map(nothing_recorded);
+            if trouble.is_none() && !self.ledger.is_durable(*ticket) {
+                return;
+            }
+            let Some((ticket, verdict, reply)) = self.answers.pop_front() else { return };
+            let verdict = match trouble {
+                Some(trouble) if verdict.is_ok() && !self.ledger.is_durable(ticket) => Err(trouble),
+                _ => verdict,
+            };
+            let _ = reply.send(verdict);
         }
     }
 
@@ -513,6 +537,13 @@ impl Driver {
         let done = crate::runtime::clock::now();
         self.publish_after = done + PUBLISH_EVERY.max((done - began) * PUBLISH_SHARE);
     }
+}
+
+fn nothing_recorded(trouble: &str) -> Rejection {
+    Rejection::with_way_out(
+        format!("nothing can be recorded: {trouble}"),
+        "make room, then resume: nothing that was recorded is lost",
+    )
 }
 
 /// Sleeps until then; for ever without a time.

@@ -16,7 +16,7 @@ const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Makes a folder (0700) unless it exists, and refuses one that others could have prepared.
-pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(StoreError::io("make the folder", path, &error)),
         _ => check_private(path),

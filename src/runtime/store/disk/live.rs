@@ -1,9 +1,18 @@
 //! Who writes to a run, and when it was last written to.
 
-use super::{Store, folder, lines};
+use super::{Store, StoreError, folder, lines};
 use crate::model::time::Micros;
+use std::path::PathBuf;
 
 impl Store {
+    /// The folder of a run that exists.
+    ///
+    /// # Errors
+    /// `NotFound`; `Refused` if others could have prepared it.
+    pub fn run_folder(&self, run: &str) -> Result<PathBuf, StoreError> {
+        self.folder(run)
+    }
+
     /// The process that has a run open for writing; `None` if nobody has, or it did not say which it is.
     #[must_use]
     pub fn writer(&self, run: &str) -> Option<u32> {

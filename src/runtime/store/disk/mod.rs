@@ -5,6 +5,7 @@
 //!               journal.db-mark how far it was written, so that what is missing is missed
 //!               output.db    what agents printed
 //!               lock         held while somebody writes to the run
+//!               control.sock how other processes steer it meanwhile (`runtime::control`)
 //! ROOT/history.db            how long steps took
 //! ROOT/making/               runs that are not complete yet
 //! ```
@@ -16,7 +17,7 @@ mod base;
 mod brief;
 mod edge;
 mod error;
-mod folder;
+pub(crate) mod folder;
 mod header;
 mod history;
 mod journal;
