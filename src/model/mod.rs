@@ -21,6 +21,7 @@ pub mod rng;
 pub mod safe;
 pub mod state;
 pub mod step;
+pub mod strict_json;
 pub mod time;
 pub mod view;
 pub mod workflow;

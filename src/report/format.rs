@@ -64,6 +64,32 @@ pub fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
+/// A share in percent: `0 %`, `4.2 %`, `87 %`, `100 %`. What is not all never reads as all, nor what is something as
+/// nothing.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    let percent = if share.is_finite() { share.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
+    match percent {
+        p if p <= 0.0 => "0 %".to_owned(),
+        p if p >= 100.0 => "100 %".to_owned(),
+        p if p < 0.1 => "<0.1 %".to_owned(),
+        p if p < 9.95 => format!("{p:.1} %"),
+        p => format!("{:.0} %", p.min(99.0)),
+    }
+}
+
+/// So many a second, or a minute or an hour where that is easier to read: `12.5/s`, `3.0/min`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    let steady = if per_second.is_finite() { per_second.max(0.0) } else { 0.0 };
+    match steady {
+        0.0 => "0/s".to_owned(),
+        r if r >= 1.0 => format!("{r:.1}/s"),
+        r if r * 60.0 >= 0.1 => format!("{:.1}/min", r * 60.0),
+        r => format!("{:.1}/h", r * 3_600.0),
+    }
+}
+
 /// Cells a text takes.
 #[must_use]
 pub fn width(text: &str) -> usize {
@@ -183,6 +209,18 @@ mod tests {
     fn clocks_count_minutes_then_hours_then_days() {
         let said = |s| clock(Micros::from_secs(s));
         assert_eq!([said(7), said(754), said(3_723), said(183_840)], ["00:07", "12:34", "1:02:03", "2d 03:04"]);
+    }
+
+    #[test]
+    fn shares_are_all_or_nothing_only_where_they_are() {
+        let said = [0.0, 0.000_1, 0.042, 0.099_9, 0.874, 0.999_9, 1.0, f64::NAN].map(percent);
+        assert_eq!(said, ["0 %", "<0.1 %", "4.2 %", "10 %", "87 %", "99 %", "100 %", "0 %"]);
+    }
+
+    #[test]
+    fn rates_are_told_in_the_unit_that_is_easy_to_read() {
+        let said = [0.0, 12.34, 0.05, 0.000_5, f64::INFINITY].map(rate);
+        assert_eq!(said, ["0/s", "12.3/s", "3.0/min", "1.8/h", "0/s"]);
     }
 
     #[test]

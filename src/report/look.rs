@@ -3,8 +3,8 @@
 //! Each state has a glyph of one cell, the same in plain ASCII, a word, and a colour role. A state is never told by
 //! colour alone: glyph or word is always beside it. Which colour a role gets is the theme's business.
 
-use crate::model::state::{RunState, StepState};
-use crate::model::view::AgentView;
+use crate::model::state::{BreakerState, RunState, StepState};
+use crate::model::view::{AgentView, RunView, StepView};
 
 /// What a colour means. Nothing on a screen is coloured for any other reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +71,15 @@ impl Look {
 /// What was broken on purpose carries this mark wherever it appears.
 pub const INJECTED: Look = Look::new('↯', '!', "injected", Role::Fault);
 
+/// A run whose running processes are halted where they stand.
+pub const FROZEN: Look = Look::new('▣', '#', "frozen", Role::Waiting);
+
+/// A step that waits for a person.
+pub const ASKS: Look = Look::new('◆', '@', "asks you", Role::Waiting);
+
+/// A step whose work could not be undone.
+pub const UNDO_FAILED: Look = Look::new('≠', '=', "not undone", Role::Bad);
+
 /// Marks of a running step, one after the other; the first one is its look. ASCII has no turning mark.
 pub const TURNING: [char; 4] = ['◐', '◓', '◑', '◒'];
 
@@ -93,6 +102,23 @@ pub const fn step(state: StepState) -> Look {
     }
 }
 
+/// The look of a step in a run: its state, and what its state alone does not tell.
+#[must_use]
+pub fn step_of(step: &StepView) -> Look {
+    let asks = step.wait.as_ref().is_some_and(|(why, _)| why.asks_a_person());
+    match step.state {
+        StepState::Waiting if asks => ASKS,
+        state if step.undo_failed && state != StepState::Compensating => UNDO_FAILED,
+        state => self::step(state),
+    }
+}
+
+/// The look of a run: its state, and whether it is frozen.
+#[must_use]
+pub const fn run_of(run: &RunView) -> Look {
+    if run.frozen && !run.state.ended() { FROZEN } else { self::run(run.state) }
+}
+
 /// The look of a run's state.
 #[must_use]
 pub const fn run(state: RunState) -> Look {
@@ -110,7 +136,7 @@ pub const fn run(state: RunState) -> Look {
         RunState::Cancelled => Look::new('⊗', '/', "cancelled", Role::Off),
         RunState::Compensating => Look::new('↶', '<', "compensating", Role::Ending),
         RunState::Compensated => Look::new('↺', '&', "compensated", Role::Off),
-        RunState::CompensationFailed => Look::new('✗', '!', "compensation failed", Role::Bad),
+        RunState::CompensationFailed => Look::new('≠', '!', "compensation failed", Role::Bad),
     }
 }
 
@@ -127,19 +153,44 @@ pub enum AgentState {
     BrokenOnPurpose,
     /// Held back until nobody else is left.
     Backup,
+    /// Left alone by its breaker.
+    BreakerOpen,
+    /// Its breaker lets one attempt through to see whether it works again.
+    Probing,
+    /// Takes no calls for a while.
+    Parked,
 }
 
 impl AgentState {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Busy, Self::Broken, Self::BrokenOnPurpose, Self::Backup];
+    pub const ALL: [Self; 8] = [
+        Self::Idle,
+        Self::Busy,
+        Self::Broken,
+        Self::BrokenOnPurpose,
+        Self::Backup,
+        Self::BreakerOpen,
+        Self::Probing,
+        Self::Parked,
+    ];
 
+    /// Whether it takes no work now, for whatever reason.
+    #[must_use]
+    pub const fn is_out(self) -> bool {
+        matches!(self, Self::Broken | Self::BrokenOnPurpose | Self::BreakerOpen | Self::Probing | Self::Parked)
+    }
     /// What the view of an agent says.
     #[must_use]
     pub const fn of(agent: &AgentView) -> Self {
         match &agent.broken {
             Some(broken) if broken.injected => Self::BrokenOnPurpose,
             Some(_) => Self::Broken,
+            None if matches!(agent.breaker, Some(BreakerState::Open { .. } | BreakerState::ForcedOpen)) => {
+                Self::BreakerOpen
+            }
+            None if matches!(agent.breaker, Some(BreakerState::HalfOpen { .. })) => Self::Probing,
             None if !agent.busy.is_empty() => Self::Busy,
+            None if agent.parked.is_some() => Self::Parked,
             None if agent.backup => Self::Backup,
             None => Self::Idle,
         }
@@ -155,6 +206,9 @@ pub const fn agent(state: AgentState) -> Look {
         AgentState::Broken => Look::new('✗', 'x', "broken", Role::Bad),
         AgentState::BrokenOnPurpose => Look::new('↯', '!', "broken", Role::Fault),
         AgentState::Backup => Look::new('◇', '_', "backup", Role::Idle),
+        AgentState::BreakerOpen => Look::new('⊠', '#', "breaker open", Role::Bad),
+        AgentState::Probing => Look::new('⊡', '?', "probing", Role::Waiting),
+        AgentState::Parked => Look::new('◷', 'z', "parked", Role::Waiting),
     }
 }
 
@@ -164,7 +218,7 @@ mod tests {
     use std::collections::HashSet;
     use unicode_width::UnicodeWidthChar;
 
-    const RUNS: [RunState; 11] = [
+    const RUNS: [RunState; 14] = [
         RunState::Pending,
         RunState::Running,
         RunState::Pausing,
@@ -176,10 +230,15 @@ mod tests {
         RunState::Partial,
         RunState::Failed,
         RunState::Cancelled,
+        RunState::Compensating,
+        RunState::Compensated,
+        RunState::CompensationFailed,
     ];
 
     fn groups() -> [Vec<Look>; 3] {
-        [StepState::ALL.map(step).to_vec(), RUNS.map(run).to_vec(), AgentState::ALL.map(agent).to_vec()]
+        let steps = StepState::ALL.map(step).into_iter().chain([ASKS, UNDO_FAILED]);
+        let runs = RUNS.map(run).into_iter().chain([FROZEN]);
+        [steps.collect(), runs.collect(), AgentState::ALL.map(agent).to_vec()]
     }
 
     #[test]
@@ -204,6 +263,6 @@ mod tests {
     #[test]
     fn words_are_those_of_the_contract() {
         assert!(StepState::ALL.iter().all(|&state| step(state).word == state.word()));
-        assert!(RUNS.iter().all(|&state| run(state).word == state.word()));
+        assert!(RUNS.iter().all(|&state| run(state).word == state.word().replace('_', " ")));
     }
 }

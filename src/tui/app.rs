@@ -3,6 +3,7 @@
 
 use super::arrange::{Arranged, Pane, arrange, remember};
 use super::caps::Capabilities;
+use super::dialogs::Dialogs;
 use super::graph::plan::{Drawing, Wish};
 use super::graph::viewport::Viewport;
 use super::logbook::Logbook;
@@ -54,7 +55,7 @@ pub(crate) enum Answer {
 }
 
 /// What lies on top of the panes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Overlay {
     /// The keys; the first line shown.
     Help(usize),
@@ -62,6 +63,20 @@ pub(crate) enum Overlay {
     Why(usize),
     /// A question.
     Ask(Question),
+    /// Something that takes more than a yes or no.
+    Dialog(Dialogs),
+}
+
+/// What the inspector is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The selected step.
+    #[default]
+    Step,
+    /// The selected agent.
+    Agent,
+    /// The run, in figures.
+    Run,
 }
 
 /// The panel is on its way out.
@@ -116,6 +131,8 @@ pub(crate) struct App {
     pub(crate) follows: bool,
     /// The selected agent.
     pub(crate) agent: Option<AgentId>,
+    /// What the inspector was last asked to be about.
+    pub(crate) subject: Subject,
     pub(crate) graph: GraphPane,
     pub(crate) tops: Tops,
     pub(crate) book: Logbook,
@@ -134,6 +151,8 @@ pub(crate) struct App {
     /// Rows of the inspector and of the overlay, as drawn last: scrolling ends there.
     pub(crate) inspector_rows: usize,
     pub(crate) overlay_rows: usize,
+    /// Rows of a dialog's text that do not fit.
+    pub(crate) beyond: usize,
 }
 
 impl App {
@@ -176,7 +195,12 @@ impl App {
         if self.follows {
             let at_work = |step: StepId| run.steps.get(step.index()).is_some_and(|step| step.state.active());
             let failed = |step: StepId| run.steps.get(step.index()).is_some_and(|s| s.state == StepState::Failed);
-            let asks = |step: StepId| run.steps.get(step.index()).is_some_and(|s| s.state == StepState::Unknown);
+            let asks = |step: StepId| {
+                run.steps.get(step.index()).is_some_and(|step| {
+                    let waits = step.wait.as_ref().is_some_and(|(why, _)| why.asks_a_person());
+                    step.state == StepState::Unknown || (step.state == StepState::Waiting && waits)
+                })
+            };
             let mut order = run.shape.order.iter().copied();
             let mut in_question = run.shape.order.iter().copied();
             // At the end it goes to what failed: that is what one would look for.
@@ -202,7 +226,7 @@ impl App {
         let Some(Overlay::Ask(question)) = &self.overlay else { return };
         let moot = match question.yes {
             Answer::Quit => under_way(view).next().is_none(),
-            Answer::Command(Command::CancelStep { step, .. }) => {
+            Answer::Command(Command::CancelStep { step, .. } | Command::SkipStep { step, .. }) => {
                 run.steps.get(step.index()).is_none_or(|step| step.state.ended())
             }
             Answer::Command(_) => false,
@@ -223,7 +247,27 @@ impl App {
     /// Focuses a pane.
     pub(crate) fn focus(&mut self, pane: Pane) {
         self.focus = pane;
+        let subject = match pane {
+            Pane::Graph | Pane::Steps => Subject::Step,
+            Pane::Agents => Subject::Agent,
+            Pane::Logs | Pane::Inspector => self.subject,
+        };
+        if subject != self.subject {
+            self.tops.inspector = 0;
+        }
+        self.subject = subject;
         self.others = Some(remember(self.sides(), pane));
+    }
+
+    /// What the inspector is about: at the end of a run that went well, the run, until somebody selects something.
+    pub(crate) fn subject(&self, run: &RunView) -> Subject {
+        let well = run.state.ended() && run.counts.of(StepState::Failed) == 0;
+        if self.subject == Subject::Step && self.follows && well { Subject::Run } else { self.subject }
+    }
+
+    /// Whether keys for an agent mean the selected one: it is what one looks at.
+    pub(crate) fn on_agent(&self) -> bool {
+        self.focus == Pane::Agents || (self.focus == Pane::Inspector && self.subject == Subject::Agent)
     }
 
     fn sides(&self) -> (Pane, Pane) {

@@ -1,7 +1,7 @@
 //! When to draw: after a change at most thirty times a second, after a key at once (but not within 8 ms), and while
 //! something moves by itself ten times a second. Nothing changes and nothing moves: never.
 
-use crate::model::state::{RunState, StepState};
+use crate::model::state::{BreakerState, RunState, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunView};
 
@@ -58,7 +58,14 @@ pub(crate) fn moves(view: &EngineView, run: Option<&RunView>, looked_at: bool) -
     let run = run.filter(|_| view.clock_rate > 0.0)?;
     let waits = run.counts.of(StepState::Waiting) > 0;
     let works = run.counts.active() > 0 || view.agents.iter().any(|agent| !agent.busy.is_empty());
-    let heals = view.agents.iter().any(|agent| agent.broken.as_ref().is_some_and(|broken| broken.until.is_some()));
+    // Agents that take work again by themselves, with the time until then on the screen.
+    let heals = view.agents.iter().any(|agent| {
+        let open = matches!(agent.breaker, Some(BreakerState::Open { .. }));
+        open || agent.parked.is_some() || agent.broken.as_ref().is_some_and(|broken| broken.until.is_some())
+    });
+    if run.frozen {
+        return heals.then_some(TICKING);
+    }
     let under_way = !run.state.ended() && run.state != RunState::Pending;
     if under_way && looked_at && (works || (waits && run.state == RunState::Running)) {
         Some(MOVING)
@@ -72,6 +79,7 @@ pub(crate) fn moves(view: &EngineView, run: Option<&RunView>, looked_at: bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::tests::held;
 
     const fn ms(n: u64) -> Micros {
         Micros::from_millis(n)
@@ -101,5 +109,17 @@ mod tests {
         assert_eq!(pacer.wake(ms(8), None), None);
         assert_eq!(pacer.wake(ms(8), Some(MOVING)), Some(ms(107)));
         assert_eq!(moves(&EngineView::default(), None, true), None);
+    }
+
+    #[test]
+    fn countdowns_of_agents_tick_and_what_is_frozen_stands_still() {
+        let mut view = held::held();
+        assert_eq!(moves(&view, Some(&view.runs[0]), true), Some(MOVING));
+        view.runs[0].frozen = true;
+        assert_eq!(moves(&view, Some(&view.runs[0]), true), Some(TICKING), "a breaker's time runs on");
+        for agent in &mut view.agents {
+            (agent.breaker, agent.parked, agent.broken) = (None, None, None);
+        }
+        assert_eq!(moves(&view, Some(&view.runs[0]), true), None);
     }
 }

@@ -5,10 +5,13 @@
 //!   Handle ─▶ views, log ─▶ app.absorb ─▶ settle ─▶ view::draw ─▶ screen
 //! ```
 
+mod answers;
 mod app;
 mod arrange;
 mod caps;
+mod consult;
 mod diagnostics;
+mod dialogs;
 mod frame;
 mod graph;
 mod keymap;

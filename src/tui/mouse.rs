@@ -2,6 +2,7 @@
 
 use super::app::{App, Overlay, inner};
 use super::arrange::Pane;
+use super::consult::scrolled;
 use super::view::{agent_at, step_in_graph};
 use crate::model::view::EngineView;
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -24,7 +25,7 @@ pub(crate) fn mouse(app: &mut App, view: &EngineView, event: MouseEvent) -> bool
 fn click(app: &mut App, view: &EngineView, x: u16, y: u16) -> bool {
     match app.overlay {
         // A question wants a key: a stray click shall not answer it.
-        Some(Overlay::Ask(_)) => return false,
+        Some(Overlay::Ask(_) | Overlay::Dialog(_)) => return false,
         Some(_) => {
             app.overlay = None;
             return true;
@@ -65,6 +66,7 @@ fn wheel(app: &mut App, event: MouseEvent, (dx, dy): (isize, isize)) -> bool {
             return true;
         }
         Some(Overlay::Ask(_)) => return false,
+        Some(Overlay::Dialog(_)) => return scrolled(app, dy.signum()),
         None => {}
     }
     let Some((pane, _)) = app.at.at(event.column, event.row) else { return false };

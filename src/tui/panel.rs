@@ -1,6 +1,7 @@
 //! The panel's loop: wait for a key, a view, a line, a signal, an answer or a deadline; take in all there is; draw if it
 //! is time. The loop owns what touches the world; what is decided is decided in `update`.
 
+use super::answers::accepted;
 use super::app::{App, under_way};
 use super::caps::Capabilities;
 use super::frame::{Pacer, moves};
@@ -15,7 +16,7 @@ use super::terminal::{Terminal, is_gone, restore};
 use super::theme::Theme;
 use super::update::press;
 use super::view::{self, Cx};
-use crate::model::command::{Command, Rejection};
+use crate::model::command::{Command, Done, Rejection};
 use crate::model::id::{RunId, StepId};
 use crate::model::safe::Safe;
 use crate::model::state::{EndCause, StepState};
@@ -60,7 +61,7 @@ pub struct PanelEnd {
 
 /// Answers and finished work, on their way into the loop.
 enum News {
-    Answer(Command, Result<(), Rejection>),
+    Answer(Command, Result<Done, Rejection>),
     Summary(Option<Box<RunSummary>>),
     Drawing(Wish, Box<Drawing>),
 }
@@ -329,7 +330,7 @@ impl Panel {
                 let news = self.news_in.clone();
                 tokio::spawn(async move {
                     let gone = || Err(Rejection::new("the engine has ended"));
-                    let answer = answer.await.unwrap_or_else(|_| gone()).map(|_| ());
+                    let answer = answer.await.unwrap_or_else(|_| gone());
                     let _ = news.send(News::Answer(command, answer));
                 });
             }
@@ -347,6 +348,11 @@ impl Panel {
         let now = self.clock.now();
         match news {
             News::Answer(command, Err(rejection)) if self.app.ending.is_none() => self.refused(&command, &rejection),
+            News::Answer(command, Ok(done)) => {
+                if let Some(words) = accepted(&self.app.texts, &command, &done) {
+                    self.app.toast(Role::Good, &words);
+                }
+            }
             News::Answer(..) => {}
             News::Summary(summary) => self.summary = summary,
             News::Drawing(wish, drawing) => {
@@ -509,6 +515,7 @@ impl Panel {
         let result = self.terminal.draw(|buffer| drawn = view::draw(buffer, &cx));
         self.app.inspector_rows = drawn.inspector_rows;
         self.app.overlay_rows = drawn.overlay_rows;
+        self.app.beyond = drawn.beyond;
         self.pacer.drawn(self.clock.now());
         result
     }

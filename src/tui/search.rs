@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::arrange::Pane;
+use super::consult::pasted;
 use super::keymap::Key;
 use crate::model::action::Action;
 use crate::model::id::AgentId;
@@ -13,6 +14,9 @@ const QUERY_MAX: usize = 200;
 
 /// Text was pasted: it goes where text is typed, and nowhere else.
 pub(crate) fn paste(app: &mut App, text: &str) {
+    if pasted(app, text) {
+        return;
+    }
     let Some(prompt) = &mut app.prompt else { return };
     let line = text.lines().next().unwrap_or_default();
     prompt.extend(line.chars().filter(|c| !c.is_control()).take(QUERY_MAX));

@@ -2,7 +2,7 @@
 //! the engine; here only what cannot even be asked is answered, with the reason and the way out.
 
 use super::app::{Answer, App, Ending, Overlay, Question, under_way};
-use super::arrange::Pane;
+use super::dialogs::{can_do, dependents};
 use super::request::Request;
 use crate::model::action::Action;
 use crate::model::command::Command;
@@ -24,6 +24,8 @@ pub(crate) fn steer(app: &mut App, view: &EngineView, action: Action) -> Vec<Req
         // Going on after the store took nothing is the same key as going on after a pause.
         (Action::PauseOrResume, _) if view.store.trouble.is_some() => Command::Resume { run: id },
         (Action::Start, _) => Command::Start { run: id },
+        (Action::Freeze | Action::PauseOrResume, _) if run.frozen => Command::Resume { run: id },
+        (Action::Freeze, _) => Command::Freeze { run: id },
         (Action::PauseOrResume, RunState::Paused | RunState::Pausing) | (Action::Resume, _) => {
             Command::Resume { run: id }
         }
@@ -49,7 +51,7 @@ pub(crate) fn step_command(app: &mut App, view: &EngineView, action: Action) -> 
             if seen.state.ended() || seen.state == StepState::Cancelling {
                 return vec![Request::Command(cancel)];
             }
-            let taken_along = dependents(view, run, step);
+            let taken_along = taken_along(view, run, step);
             let name = app.texts.step(step);
             let mut lines = vec![match taken_along.len() {
                 0 => format!("cancel {name}?"),
@@ -72,29 +74,18 @@ pub(crate) fn step_command(app: &mut App, view: &EngineView, action: Action) -> 
     }
 }
 
-/// What would be cancelled with a step: as the engine says, else all that waits for it.
-fn dependents(view: &EngineView, run: &RunView, step: StepId) -> Vec<StepId> {
+/// What would be cancelled with a step: as the engine says, else all that waits for its success.
+fn taken_along(view: &EngineView, run: &RunView, step: StepId) -> Vec<StepId> {
     if let Some(detail) = view.detail.as_ref().filter(|detail| (detail.run, detail.step) == (run.id, step)) {
         return detail.dependents.clone();
     }
-    let mut seen = vec![false; run.steps.len()];
-    let mut open = run.shape.dependents.get(step.index()).cloned().unwrap_or_default();
-    let mut found = Vec::new();
-    while let Some(at) = open.pop() {
-        if std::mem::replace(&mut seen[at.index()], true) || run.steps[at.index()].state.ended() {
-            continue;
-        }
-        found.push(at);
-        open.extend(&run.shape.dependents[at.index()]);
-    }
-    found.sort_unstable();
-    found
+    dependents(run, &[step])
 }
 
 /// What concerns an agent: the selected one, or the one the selected step has or needs.
 pub(crate) fn agent_command(app: &mut App, view: &EngineView, action: Action) -> Vec<Request> {
     let heals = action == Action::Heal;
-    if app.focus == Pane::Agents {
+    if app.on_agent() {
         let Some(agent) = app.agent else { return Vec::new() };
         let command = if heals { Command::HealAgent { agent } } else { Command::FailAgent { agent } };
         return vec![Request::Command(command)];
@@ -107,8 +98,8 @@ pub(crate) fn agent_command(app: &mut App, view: &EngineView, action: Action) ->
             Some((WaitReason::Capability { broken, .. }, _)) => broken.as_slice(),
             _ => &[],
         };
-        let asks = run.workflow.step(step).asks_for();
-        let able = view.agents.iter().filter(|a| &*a.name == asks || a.capabilities.iter().any(|c| &**c == asks));
+        let spec = run.workflow.step(step);
+        let able = view.agents.iter().filter(|agent| can_do(agent, spec));
         awaited.iter().copied().chain(seen.agent).chain(able.map(|agent| agent.id)).find(broken)
     } else {
         seen.agent.filter(|_| seen.state.active())

@@ -1,7 +1,8 @@
 //! What an action does: pure. The panel's state changes here; what concerns the world comes back as requests.
 
-use super::app::{Answer, App, Overlay};
+use super::app::{Answer, App, Overlay, Subject};
 use super::arrange::Pane;
+use super::consult;
 use super::keymap::{Key, Keymap, label};
 use super::request::Request;
 use super::search::{clear_search, search_next, typed};
@@ -16,6 +17,10 @@ use ratatui::crossterm::event::KeyCode;
 
 /// A key was pressed.
 pub(crate) fn press(app: &mut App, view: &EngineView, keymap: &Keymap, key: Key) -> Vec<Request> {
+    if consult::typing(app) && key.without_alt().is_some() {
+        // Esc and a key in one go: the key was text, and must not be a command once there is nothing to type into.
+        return consult::pressed(app, view, Key::parse("esc").expect("a key of the table"), None).unwrap_or_default();
+    }
     // Esc and a key in one go look like that key with Alt to a terminal.
     if let Some(bare) = key.without_alt().filter(|_| keymap.action(key).is_none()) {
         let esc = Key::parse("esc").expect("a key of the table");
@@ -27,6 +32,9 @@ pub(crate) fn press(app: &mut App, view: &EngineView, keymap: &Keymap, key: Key)
     if app.prompt.is_some() && !matches!(action, Some(Action::Suspend | Action::Redraw)) {
         typed(app, key, action);
         return Vec::new();
+    }
+    if let Some(requests) = consult::pressed(app, view, key, action) {
+        return requests;
     }
     if let Some(Overlay::Ask(question)) = &app.overlay {
         let answer = question.yes.clone();
@@ -59,7 +67,11 @@ pub(crate) fn update(app: &mut App, view: &EngineView, action: Action) -> Vec<Re
         return Vec::new();
     }
     match action {
-        Action::Start | Action::PauseOrResume | Action::Resume => steer(app, view, action),
+        Action::Start | Action::PauseOrResume | Action::Resume | Action::Freeze => steer(app, view, action),
+        Action::CancelMore | Action::Answer | Action::SkipStep | Action::CompleteStep | Action::ReassignStep => {
+            consult::open(app, view, action)
+        }
+        Action::Breaker => consult::breaker(app, view),
         Action::CancelStep | Action::RetryStep | Action::PriorityUp | Action::PriorityDown => {
             step_command(app, view, action)
         }
@@ -84,7 +96,16 @@ fn look(app: &mut App, view: &EngineView, action: Action) {
         Action::FocusGraph => focus(app, Pane::Graph),
         Action::FocusSteps => focus(app, Pane::Steps),
         Action::FocusAgents => focus(app, Pane::Agents),
-        Action::FocusInspector => focus(app, Pane::Inspector),
+        Action::FocusInspector => {
+            if app.focus == Pane::Inspector && app.overlay.is_none() {
+                let shown = app.run_in(view).map_or(app.subject, |run| app.subject(run));
+                app.subject = if shown == Subject::Run { Subject::Step } else { Subject::Run };
+                // Following would go on showing the run.
+                app.follows &= app.subject == Subject::Run;
+                app.tops.inspector = 0;
+            }
+            focus(app, Pane::Inspector);
+        }
         Action::FocusLogs => {
             app.diagnostics = app.focus == Pane::Logs && app.overlay.is_none() && !app.diagnostics;
             focus(app, Pane::Logs);
@@ -136,14 +157,14 @@ fn turn(app: &mut App) {
 fn open(app: &mut App, view: &EngineView) {
     app.overlay = None;
     match app.focus {
-        Pane::Graph | Pane::Steps => app.focus(Pane::Inspector),
-        Pane::Agents => {
+        Pane::Graph | Pane::Steps | Pane::Agents => app.focus(Pane::Inspector),
+        Pane::Inspector if app.subject == Subject::Agent => {
             let busy = app.agent.and_then(|agent| view.agents.get(agent.index())).and_then(|agent| agent.busy.first());
             match busy.filter(|busy| Some(busy.run) == app.run) {
                 Some(busy) => {
                     app.follows = false;
                     app.select(busy.step);
-                    app.focus(Pane::Inspector);
+                    app.subject = Subject::Step;
                 }
                 None => app.toast(Role::Waiting, "this agent works on nothing now: there is no step to open"),
             }

@@ -8,7 +8,6 @@ mod probe;
 pub mod process;
 mod request;
 pub(crate) mod simulated;
-mod strict_json;
 mod verdict;
 
 pub use probe::probe;

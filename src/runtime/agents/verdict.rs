@@ -1,9 +1,9 @@
 //! From an exit code and what was printed to an outcome, as the contract says.
 
 use super::capture::Capture;
-use super::strict_json;
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::step::StdoutMode;
+use crate::model::strict_json;
 use crate::model::time::{self, BadDuration, Micros};
 use crate::runtime::reaper::{Exit, StartError, StartErrorKind};
 use serde_json::{Value, json};

@@ -5,12 +5,12 @@ use crate::model::event::{Event, EventKind};
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::policy::Mode;
 use crate::model::rng::Rng;
-use crate::model::state::{Broken, RunState, RunStatus, SkipReason, StepState, WaitReason};
+use crate::model::state::{BreakerState, Broken, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::Micros;
 use crate::model::view::{
-    AgentView, AttemptView, Busy, Counts, EngineView, RunSummary, RunView, Saving, Shape, StepDetail, StepView,
-    StoreView,
+    AgentView, AttemptView, Busy, CheckpointView, Counts, EngineView, KindFigures, RollbackView, RunSummary, RunView,
+    Saving, Shape, StepDetail, StepView, StoreView,
 };
 use crate::model::workflow::Workflow;
 use crate::runtime::logs::{Body, LogLine, LogStore, Stream};
@@ -89,7 +89,7 @@ fn agent(id: u32, name: &str) -> AgentView {
     }
 }
 
-fn counts(steps: &[StepView]) -> Counts {
+pub(crate) fn counts(steps: &[StepView]) -> Counts {
     let mut counts = Counts::default();
     steps.iter().for_each(|step| counts.add(step.state));
     counts
@@ -279,6 +279,11 @@ pub(crate) fn finished() -> EngineView {
     }
     run.state = RunState::Succeeded;
     run.status = Some(RunStatus::Succeeded);
+    run.attempts = 8;
+    run.figures.throughput_per_s = 6.0 / 9.0;
+    run.figures.error_rate = 0.25;
+    run.figures.retry_rate = 0.25;
+    run.figures.efficiency = 1.0;
     run.ended = Some(s(90));
     run.eta = None;
     run.counts = counts(&run.steps);
@@ -413,20 +418,40 @@ fn random_name(rng: &mut Rng) -> &'static str {
     NAMES[rng.below(8) as usize]
 }
 
-fn random_step(rng: &mut Rng) -> StepView {
+/// Any reason to wait that fits a workflow of so many steps.
+fn random_wait(rng: &mut Rng, steps: u64) -> WaitReason {
+    let name = || "w\u{7}\u{202e}".into();
+    let step = |rng: &mut Rng| StepId(rng.below(steps) as u32);
+    let agents = vec![AgentId(0), AgentId(rng.below(300) as u32)];
+    match rng.below(9) {
+        0 => WaitReason::Backoff { retry: 1, limit: 2 },
+        1 => WaitReason::Capability { capability: name(), broken: agents },
+        2 => WaitReason::RateLimit { capability: name(), agents },
+        3 => WaitReason::Breaker { capability: name(), agents },
+        4 => WaitReason::Approval,
+        5 => WaitReason::Person,
+        6 => WaitReason::Lock { lock: name(), holder: step(rng) },
+        7 => WaitReason::Semaphore { semaphore: name(), holders: vec![step(rng), step(rng)] },
+        _ => WaitReason::Barrier { barrier: name(), missing: vec![step(rng)] },
+    }
+}
+
+fn random_step(rng: &mut Rng, steps: u64) -> StepView {
+    let wait = (rng.below(3) > 0).then(|| (random_wait(rng, steps), random_time(rng)));
     StepView {
-        state: StepState::ALL[rng.below(9) as usize],
-        wait: match rng.below(3) {
-            0 => Some((WaitReason::Backoff { retry: 1, limit: 2 }, random_time(rng))),
-            1 => Some((WaitReason::Capability { capability: "w\u{7}".into(), broken: vec![AgentId(0)] }, None)),
-            _ => None,
-        },
+        state: StepState::ALL[rng.below(StepState::ALL.len() as u64) as usize],
+        wait,
         agent: (rng.below(2) > 0).then(|| AgentId(rng.below(5) as u32)),
+        priority: rng.below(101) as u8,
         attempts: rng.below(100_000) as u32,
         injected: rng.below(2) > 0,
         started: random_time(rng),
         attempt_started: random_time(rng),
         ended: random_time(rng),
+        pinned: (rng.below(4) == 0).then(|| AgentId(rng.below(200) as u32)),
+        undo_failed: rng.below(5) == 0,
+        failure: (rng.below(2) > 0)
+            .then(|| Arc::new(Failure::new(FailureClass::Crash, "\u{1b}[1mit\u{202e} broke\n\u{9b}2J twice"))),
         ..idle_step(StepState::Pending)
     }
 }
@@ -442,11 +467,40 @@ fn random_agent(rng: &mut Rng, id: u32, steps: u64) -> AgentView {
     AgentView {
         slots: 1 + rng.below(12) as u32,
         backup: rng.below(9) == 0,
+        breaker: [
+            None,
+            Some(BreakerState::Closed),
+            Some(BreakerState::Open { until: Micros(rng.below(1 << 40)), cooldown: Micros(9) }),
+            Some(BreakerState::HalfOpen { cooldown: Micros(9) }),
+            Some(BreakerState::ForcedOpen),
+            Some(BreakerState::ForcedClosed),
+        ][rng.below(6) as usize],
+        parked: random_time(rng).filter(|time| time.0 % 3 == 0),
+        utilisation: rng.below(120) as f64 / 100.0,
+        succeeded: rng.below(1_000_000),
+        failed: rng.below(1_000),
         busy,
         broken: (rng.below(5) == 0).then_some(broken),
         ..agent(id, random_name(rng))
     }
 }
+
+const RUN_STATES: [RunState; 14] = [
+    RunState::Pending,
+    RunState::Running,
+    RunState::Pausing,
+    RunState::Paused,
+    RunState::Stopping,
+    RunState::Stopped,
+    RunState::Cancelling,
+    RunState::Compensating,
+    RunState::Succeeded,
+    RunState::Partial,
+    RunState::Failed,
+    RunState::Cancelled,
+    RunState::Compensated,
+    RunState::CompensationFailed,
+];
 
 /// Any view: names that hurt, every state, agents in every condition.
 pub(crate) fn random(rng: &mut Rng) -> EngineView {
@@ -462,25 +516,34 @@ pub(crate) fn random(rng: &mut Rng) -> EngineView {
     let mut view = loaded();
     view.now = Micros(rng.below(1 << 40));
     view.clock_rate = [0.0, 1.0, 50.0][rng.below(3) as usize];
-    let states = [
-        RunState::Pending,
-        RunState::Running,
-        RunState::Pausing,
-        RunState::Paused,
-        RunState::Stopping,
-        RunState::Cancelling,
-        RunState::Partial,
-        RunState::Failed,
-        RunState::Cancelled,
-    ];
     let run = &mut view.runs[0];
-    run.state = states[rng.below(9) as usize];
+    run.state = RUN_STATES[rng.below(RUN_STATES.len() as u64) as usize];
+    run.frozen = rng.below(5) == 0;
+    run.question = (rng.below(4) == 0).then_some((3, 9));
+    run.stuck = rng.below(3) == 0;
     run.started = random_time(rng);
     run.ended = random_time(rng);
     run.eta = random_time(rng);
     run.faults = rng.below(3) as u32;
     (run.workflow, run.shape) = workflow(steps);
-    run.steps = (0..count).map(|_| random_step(rng)).collect();
+    run.steps = (0..count).map(|_| random_step(rng, count)).collect();
+    if count > 0 {
+        let mut any = || StepId(rng.below(count) as u32);
+        run.rollback = Some(RollbackView { undone: vec![any(), any()], left: vec![any()], pivot: Some(any()) });
+        run.checkpoints = vec![CheckpointView { number: 1, step: any(), at: Micros(5) }];
+        run.rollback = run.rollback.take().filter(|_| rng.below(2) > 0);
+    }
+    let kind = KindFigures {
+        kind: random_name(rng).into(),
+        count: u32::MAX,
+        mean: Micros(u64::MAX),
+        p95: Micros(1),
+        max: Micros::ZERO,
+    };
+    run.figures.durations = vec![kind; rng.below(60) as usize];
+    run.figures.phases.running = Micros(rng.below(1 << 50));
+    run.figures.bottleneck = Some((random_name(rng).into(), 7));
+    run.figures.throughput_per_s = [0.0, f64::NAN, 1e300][rng.below(3) as usize];
     run.counts = counts(&run.steps);
     view.agents = (0..rng.below(200) as u32).map(|id| random_agent(rng, id, count)).collect();
     view

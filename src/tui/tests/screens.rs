@@ -1,6 +1,7 @@
 //! Snapshots of the whole screen, and rules that hold for each of them.
 
 use super::fixtures::{self, RUN};
+use super::held;
 use crate::model::action::ACTIONS;
 use crate::model::rng::Rng;
 use crate::model::state::{RunState, StepState};
@@ -64,6 +65,7 @@ impl Stage {
         let drawn = view::draw(&mut buffer, &cx);
         self.app.inspector_rows = drawn.inspector_rows;
         self.app.overlay_rows = drawn.overlay_rows;
+        self.app.beyond = drawn.beyond;
         buffer
     }
 }
@@ -137,6 +139,11 @@ fn moments() -> [(&'static str, EngineView); 5] {
     ]
 }
 
+/// Every moment: the usual ones, and those in which something is held up, asked or undone.
+fn every_moment() -> impl Iterator<Item = (&'static str, EngineView)> {
+    moments().into_iter().chain(held::all())
+}
+
 const fn caps(colours: ColourDepth, ascii: bool) -> Capabilities {
     Capabilities { colours, ascii }
 }
@@ -150,6 +157,92 @@ fn the_screen_at_every_size_and_moment() {
                 let set = if ascii { "ascii" } else { "unicode" };
                 insta::assert_snapshot!(format!("{name}_{w}x{h}_{set}"), text(&buffer));
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_held_up_asked_or_undone() {
+    for (name, view) in held::all() {
+        for (w, h, pane) in [(120, 40, Pane::Graph), (80, 24, Pane::Steps), (40, 12, Pane::Steps)] {
+            let mut stage = Stage::new(view.clone(), caps(ColourDepth::True, false));
+            stage.app.focus(pane);
+            insta::assert_snapshot!(format!("{name}_{w}x{h}"), text(&stage.draw(w, h)));
+        }
+    }
+    for (w, h) in [(120, 40), (80, 24)] {
+        for pane in [Pane::Agents, Pane::Inspector] {
+            let mut stage = Stage::new(held::held(), caps(ColourDepth::True, false));
+            stage.app.focus(Pane::Agents);
+            press(&mut stage, "down");
+            stage.app.focus(pane);
+            insta::assert_snapshot!(format!("held_{}_{w}x{h}", pane.name()), text(&stage.draw(w, h)));
+        }
+        let mut stage = Stage::new(held::held(), caps(ColourDepth::True, false));
+        for key in ["6", "6"] {
+            press(&mut stage, key);
+        }
+        insta::assert_snapshot!(format!("figures_{w}x{h}"), text(&stage.draw(w, h)));
+    }
+}
+
+/// Keys that open each dialog, on which view.
+fn dialogs() -> [(&'static str, EngineView, &'static [&'static str]); 11] {
+    [
+        ("end", held::held(), &["C"]),
+        ("run", held::held(), &["C", "w"]),
+        ("agents", held::held(), &["C", "a"]),
+        ("agent", held::held(), &["C", "a", "1", "g"]),
+        ("priority", held::held(), &["C", "p"]),
+        ("rollback", held::asking(), &["C", "u"]),
+        ("reassign", held::held(), &["A", "4"]),
+        ("value", held::held(), &["m", "\"", "x"]),
+        ("approval", held::approval(), &["a"]),
+        ("person", held::asking(), &["a", "2"]),
+        ("share", held::missed(), &["a"]),
+    ]
+}
+
+#[test]
+fn dialogs_at_every_size() {
+    for (name, view, keys) in dialogs() {
+        for (w, h) in [(120, 40), (80, 24), (40, 12)] {
+            let mut stage = Stage::new(view.clone(), caps(ColourDepth::True, false));
+            stage.draw(w, h);
+            for key in keys {
+                press(&mut stage, key);
+            }
+            insta::assert_snapshot!(format!("dialog_{name}_{w}x{h}"), text(&stage.draw(w, h)));
+        }
+    }
+}
+
+/// A dialog covers a rectangle and changes nothing around it but the line of keys.
+#[test]
+fn a_dialog_draws_in_its_box_alone() {
+    for (name, view, keys) in dialogs() {
+        for (w, h) in [(120, 40), (80, 24), (40, 12), (21, 6), (20, 5)] {
+            let mut stage = Stage::new(view.clone(), caps(ColourDepth::True, true));
+            let before = stage.draw(w, h);
+            for key in keys {
+                press(&mut stage, key);
+            }
+            let toasts = std::mem::take(&mut stage.app.toasts);
+            assert!(toasts.is_empty(), "{name}: {toasts:?}");
+            let after = stage.draw(w, h);
+            let changed = |x: u16, y: u16| before[(x, y)] != after[(x, y)];
+            let (wide, corner) = (w.min(84), '+');
+            let left = (w - wide) / 2;
+            let rows: Vec<u16> = (0..h - 1).filter(|y| (0..w).any(|x| changed(x, *y))).collect();
+            let (top, bottom) = (rows[0], rows[rows.len() - 1]);
+            for y in 0..h - 1 {
+                for x in (0..w).filter(|x| changed(*x, y)) {
+                    let inside = (left..left + wide).contains(&x) && (top..=bottom).contains(&y);
+                    assert!(inside, "{name} {w}x{h}: {x},{y}");
+                }
+            }
+            let at = |x: u16, y: u16| after[(x, y)].symbol().chars().next();
+            assert!(h < 12 || at(left, top) == Some(corner) || rows.len() < 3, "{name} {w}x{h}: no corner");
         }
     }
 }
@@ -183,7 +276,7 @@ fn colours_and_weights() {
 
 #[test]
 fn without_colours_there_are_none_and_in_ascii_there_is_nothing_else() {
-    for (_, view) in moments() {
+    for (_, view) in every_moment() {
         for (w, h) in SIZES {
             let buffer = Stage::new(view.clone(), caps(ColourDepth::None, true)).draw(w, h);
             for cell in &buffer.content {
@@ -220,7 +313,7 @@ fn no_state_is_told_by_colour_alone() {
 
 #[test]
 fn every_cell_of_our_own_takes_one_column() {
-    for (_, view) in moments() {
+    for (_, view) in every_moment() {
         let buffer = Stage::new(view, caps(ColourDepth::True, false)).draw(160, 50);
         for cell in &buffer.content {
             let foreign = cell.symbol().chars().any(|c| ('\u{3000}'..='\u{9fff}').contains(&c));
@@ -233,13 +326,13 @@ fn every_cell_of_our_own_takes_one_column() {
 fn whatever_happens_nothing_falls_over_and_nothing_foreign_gets_through() {
     let mut rng = Rng::new(2_026);
     let keys = Keymap::default();
-    for _ in 0..14 {
+    for _ in 0..20 {
         let ascii = rng.below(2) == 0;
         let mut stage = Stage::new(fixtures::random(&mut rng), caps(ColourDepth::Indexed, ascii));
         for _ in 0..12 {
             let (w, h) = (1 + rng.below(180) as u16, 1 + rng.below(60) as u16);
-            for _ in 0..rng.below(6) {
-                match rng.below(8) {
+            for _ in 0..rng.below(8) {
+                match rng.below(11) {
                     0 => {
                         let kind = [
                             MouseEventKind::Down(MouseButton::Left),
@@ -255,6 +348,13 @@ fn whatever_happens_nothing_falls_over_and_nothing_foreign_gets_through() {
                     2 => {
                         stage.view = fixtures::random(&mut rng);
                         stage.app.absorb(&stage.view);
+                    }
+                    // Into and through dialogs.
+                    3..=5 => {
+                        let names =
+                            ["C", "a", "m", "A", "S", "b", "enter", "down", "esc", "w", "1", "u", "p", "delete", "e"];
+                        let key = Key::parse(names[rng.below(15) as usize]).expect("a key");
+                        update::press(&mut stage.app, &stage.view, &keys, key);
                     }
                     _ => {
                         let row = &ACTIONS[rng.below(ACTIONS.len() as u64) as usize];

@@ -1,10 +1,12 @@
 //! The agent map: a row an agent while they fit, then a tile, then a cell a slot.
 
 use super::cx::Cx;
-use super::pen::{Pen, Piece};
+use super::pen::{Pen, Piece, width_of};
 use crate::model::id::AgentId;
+use crate::model::state::BreakerState;
+use crate::model::time::Micros;
 use crate::model::view::{AgentView, EngineView};
-use crate::report::format::{SPAN_WIDTH, count, cut, plural, span_fixed, width};
+use crate::report::format::{SPAN_WIDTH, count, cut, percent, plural, span_fixed, width};
 use crate::report::look::{self, AgentState, INJECTED};
 use crate::tui::app::{App, inner, padded};
 use crate::tui::arrange::Pane;
@@ -77,11 +79,19 @@ pub(crate) fn agent_at(app: &App, view: &EngineView, area: Rect, x: u16, y: u16)
 /// Draws the pane.
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
     let focused = cx.app.focus == Pane::Agents;
-    let mut title = super::title(pen, Pane::Agents, focused);
+    let mut title = super::title(pen, cx, Pane::Agents, focused);
     if !cx.app.query.is_empty() && focused {
         title.push(Piece::new(format!("  /{}", cx.app.query), pen.part(Part::Key)));
     }
-    let figures = figures(pen, cx);
+    let mut figures = figures(pen, cx);
+    // What is well may be left out, what is not may not.
+    let room = usize::from(area.width).saturating_sub(width_of(&title) + 9);
+    while width_of(&figures) > room && figures.len() > 1 {
+        figures.remove(0);
+    }
+    if let Some(first) = figures.first_mut() {
+        first.text = first.text.trim_start_matches(pen.dot()).to_owned();
+    }
     pen.frame(area, focused, &title, &figures);
     let (room, frame) = (padded(area), inner(area));
     if room.is_empty() {
@@ -109,7 +119,7 @@ fn figures(pen: &Pen<'_>, cx: &Cx<'_>) -> Vec<Piece> {
     let of = |wanted: &[AgentState]| {
         cx.view.agents.iter().filter(|agent| wanted.contains(&AgentState::of(agent))).count() as u64
     };
-    let busy = of(&[AgentState::Busy]);
+    let busy = cx.view.agents.iter().filter(|agent| !agent.busy.is_empty()).count() as u64;
     let broken = of(&[AgentState::Broken, AgentState::BrokenOnPurpose]);
     let mut pieces = vec![
         Piece::new(format!("{} busy", count(busy)), pen.part(Part::Dim)),
@@ -119,9 +129,17 @@ fn figures(pen: &Pen<'_>, cx: &Cx<'_>) -> Vec<Piece> {
         ),
     ];
     if broken > 0 {
-        pieces.push(Piece::new(pen.dot(), pen.part(Part::Dim)));
         let role = look::agent(AgentState::Broken).role;
-        pieces.push(Piece::new(format!("{} broken", count(broken)), pen.theme.role(role)));
+        pieces.push(Piece::new(format!("{}{} broken", pen.dot(), count(broken)), pen.theme.role(role)));
+    }
+    for (state, word) in
+        [(AgentState::BreakerOpen, "open"), (AgentState::Probing, "probing"), (AgentState::Parked, "parked")]
+    {
+        let n = of(&[state]);
+        if n > 0 {
+            let style = pen.theme.role(look::agent(state).role);
+            pieces.push(Piece::new(format!("{}{} {word}", pen.dot(), count(n)), style));
+        }
     }
     pieces
 }
@@ -156,10 +174,11 @@ fn row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, agent: &AgentView) {
         pen.text(end, line.y, wide, tag, dim);
         end -= 1;
     }
+    end = used(pen, line, agent, x, end);
     end = tallies(pen, line, agent, x, end);
     // How long it is at it; how long it stays broken.
     let since = agent.busy.iter().map(|busy| busy.since).min();
-    let time = match agent.broken.as_ref().and_then(|broken| broken.until) {
+    let time = match until(agent) {
         Some(until) => Some(span_fixed(until.saturating_sub(cx.now))),
         None => since.map(|since| span_fixed(cx.now.saturating_sub(since))),
     };
@@ -172,6 +191,43 @@ fn row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, agent: &AgentView) {
         end -= 1;
     }
     what(pen, cx, agent, Rect { x, width: end.saturating_sub(x), ..line });
+}
+
+/// When it takes work again by itself.
+fn until(agent: &AgentView) -> Option<Micros> {
+    match (&agent.broken, agent.breaker) {
+        (Some(broken), _) => broken.until,
+        (None, Some(BreakerState::Open { until, .. })) => Some(until),
+        (None, _) => agent.parked,
+    }
+}
+
+/// How much of its time it works, and which share of its attempts failed: where there is room for words.
+fn used(pen: &mut Pen<'_>, line: Rect, agent: &AgentView, x: u16, end: u16) -> u16 {
+    let ended = agent.succeeded + agent.failed;
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    let failing = if ended == 0 { 0.0 } else { agent.failed as f64 / ended as f64 };
+    let mut end = end;
+    if agent.broken.is_some() {
+        // Why it is broken matters more.
+        return end;
+    }
+    for (text, shown) in [
+        (format!("{:>6} used", percent(agent.utilisation)), ended > 0 || agent.utilisation > 0.0),
+        (format!("{:>6} fail", percent(failing)), agent.failed > 0),
+    ] {
+        let wide = u16::try_from(width(&text)).unwrap_or(u16::MAX);
+        if end.saturating_sub(x) <= wide + 36 {
+            break;
+        }
+        end -= wide;
+        if shown {
+            let style = pen.part(Part::Dim);
+            pen.text(end, line.y, wide, &text, style);
+        }
+        end -= 1;
+    }
+    end
 }
 
 fn tallies(pen: &mut Pen<'_>, line: Rect, agent: &AgentView, x: u16, end: u16) -> u16 {
@@ -217,27 +273,38 @@ fn what(pen: &mut Pen<'_>, cx: &Cx<'_>, agent: &AgentView, room: Rect) {
             }
             pieces.push(Piece::new(heals, dim));
         }
+        (None, busy) if matches!(state, AgentState::BreakerOpen | AgentState::Probing | AgentState::Parked) => {
+            let forced = agent.breaker == Some(BreakerState::ForcedOpen);
+            pieces.push(Piece::new(if forced { "breaker forced open" } else { word }, role));
+            let with = busy.first().map(|busy| format!(" {}", step_name(cx, busy)));
+            pieces.extend(with.map(|name| Piece::new(name, dim)));
+        }
         (None, []) => pieces.push(Piece::new(word, dim)),
         (None, [busy]) => {
-            if agent.slots > 1 && agent.slots <= SLOT_CELLS as u32 {
+            if agent.slots > 1 {
                 pieces.push(slots(pen, agent));
             }
             pieces.push(Piece::new(step_name(cx, busy), role));
         }
         (None, more) => {
-            if agent.slots <= SLOT_CELLS as u32 {
-                pieces.push(slots(pen, agent));
-            }
+            pieces.push(slots(pen, agent));
             pieces.push(Piece::new(plural(more.len() as u64, "step"), role));
             let names: Vec<String> = more.iter().take(4).map(|busy| step_name(cx, busy)).collect();
             pieces.push(Piece::new(format!(": {}", names.join(", ")), dim));
         }
+    }
+    if agent.breaker == Some(BreakerState::ForcedClosed) {
+        pieces.push(Piece::new(" (breaker forced closed)", dim));
     }
     pen.pieces(room.x, room.y, room.width, &pieces);
 }
 
 fn slots(pen: &Pen<'_>, agent: &AgentView) -> Piece {
     let (busy, idle) = (look::agent(AgentState::Busy), look::agent(AgentState::Idle));
+    if agent.slots as usize > SLOT_CELLS {
+        let load = format!("{}/{} ", count(agent.busy.len() as u64), count(u64::from(agent.slots)));
+        return Piece::new(load, pen.part(Part::Dim));
+    }
     let taken = agent.busy.len().min(slot_cells(agent));
     let text = pen.glyph(busy).repeat(taken) + &pen.glyph(idle).repeat(slot_cells(agent) - taken) + " ";
     Piece::new(text, pen.part(Part::Dim))

@@ -1,7 +1,8 @@
 //! What every view is drawn from: the engine's view, the panel's state, and the moment.
 
-use crate::model::id::{AgentId, StepId};
-use crate::model::state::{SkipReason, StepState, WaitReason};
+use super::waits::{self, Ground};
+use crate::model::id::StepId;
+use crate::model::state::{RunState, SkipReason, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary, RunView, StepView};
 use crate::report::format::{plural, span};
@@ -10,6 +11,8 @@ use crate::runtime::logs::LogStore;
 use crate::tui::app::App;
 use crate::tui::theme::Theme;
 
+/// The most names in a reason.
+const NAMES_MAX: usize = 3;
 /// A turning mark takes so long for a quarter.
 const QUARTER: u64 = 200_000;
 
@@ -29,16 +32,25 @@ pub(crate) struct Cx<'a> {
 
 impl Cx<'_> {
     /// The look of a step; a running one turns while its clock runs.
-    pub(crate) fn look(&self, state: StepState) -> Look {
-        let mut look = look::step(state);
-        if state == StepState::Running && self.view.clock_rate > 0.0 {
+    pub(crate) fn look(&self, step: &StepView) -> Look {
+        if step.state == StepState::Running { self.running() } else { look::step_of(step) }
+    }
+
+    /// The look of what runs.
+    pub(crate) fn running(&self) -> Look {
+        let mut look = look::step(StepState::Running);
+        let frozen = self.run.is_some_and(|run| run.frozen);
+        if self.view.clock_rate > 0.0 && !frozen {
             look.glyph = TURNING[(self.app.now.0 / QUARTER % 4) as usize];
         }
         look
     }
 
-    /// How long a step has been at it, or took; `None` where it never began.
+    /// How long a step has been at it, or took; `None` where it never began, or its clock is stopped.
     pub(crate) fn time(&self, step: &StepView) -> Option<Micros> {
+        if step.state.active() && self.run.is_some_and(|run| run.frozen) {
+            return None;
+        }
         let from = match step.state {
             StepState::Running | StepState::Cancelling => step.attempt_started.or(step.started),
             _ => step.started,
@@ -49,6 +61,11 @@ impl Cx<'_> {
         }
     }
 
+    /// What words about waits are made from.
+    pub(super) fn ground(&self) -> Ground<'_> {
+        Ground { view: self.view, texts: &self.app.texts, now: self.now }
+    }
+
     /// Time left until a moment, as text.
     pub(crate) fn left(&self, until: Micros) -> String {
         span(until.saturating_sub(self.now))
@@ -57,19 +74,10 @@ impl Cx<'_> {
     /// How long the run has taken, pauses left out.
     pub(crate) fn elapsed(&self, run: &RunView) -> Micros {
         let Some(started) = run.started else { return Micros::ZERO };
-        let end = run.ended.unwrap_or(self.now);
+        // A pause stops the clock: between two views it must not run on.
+        let still = run.frozen || run.state == RunState::Paused;
+        let end = run.ended.unwrap_or(if still { self.view.now } else { self.now });
         end.saturating_sub(started).saturating_sub(run.paused_for)
-    }
-
-    fn agent_names(&self, agents: &[AgentId]) -> String {
-        match agents {
-            [one] => self.app.texts.agent(*one).to_string(),
-            more => plural(more.len() as u64, "agent"),
-        }
-    }
-
-    fn until(&self, until: Option<Micros>) -> String {
-        until.map_or_else(String::new, |until| format!(", {}", self.left(until)))
     }
 
     /// What a step waits for, or why it ended as it did: a few words.
@@ -77,36 +85,9 @@ impl Cx<'_> {
         let Some(step) = run.steps.get(id.index()) else { return String::new() };
         let texts = &self.app.texts;
         match step.state {
-            StepState::Waiting => match &step.wait {
-                Some((WaitReason::Backoff { retry, limit }, until)) => {
-                    let when = until.map_or_else(String::new, |until| format!(" in {}", self.left(until)));
-                    format!("retry {retry}/{limit}{when}")
-                }
-                Some((WaitReason::Capability { capability, broken }, _)) => {
-                    let name = crate::model::safe::Safe::line(capability);
-                    match broken.as_slice() {
-                        [] => format!("no agent offers {name}"),
-                        [one] => format!("{} is broken, nobody else offers {name}", texts.agent(*one)),
-                        more => format!("all {} that offer {name} are broken", plural(more.len() as u64, "agent")),
-                    }
-                }
-                Some((WaitReason::RateLimit { agents, .. }, until)) => {
-                    format!("{} takes no more calls{}", self.agent_names(agents), self.until(*until))
-                }
-                Some((WaitReason::Breaker { agents, .. }, until)) => {
-                    format!("breaker of {} open{}", self.agent_names(agents), self.until(*until))
-                }
-                Some((WaitReason::Approval, until)) => format!("a asks for your yes or no{}", self.until(*until)),
-                Some((WaitReason::Person, _)) => "retries are spent: a, R, S or m".to_owned(),
-                Some((WaitReason::Lock { lock, holder }, _)) => {
-                    format!("lock {} is held by {}", crate::model::safe::Safe::line(lock), texts.step(*holder))
-                }
-                Some((WaitReason::Semaphore { semaphore, holders }, _)) => {
-                    format!("{} is held by {}", crate::model::safe::Safe::line(semaphore), texts.list(holders, 3))
-                }
-                Some((WaitReason::Barrier { missing, .. }, _)) => format!("waits for {}", texts.list(missing, 3)),
-                None => String::new(),
-            },
+            StepState::Succeeded if step.undo_failed => "it could not be undone".to_owned(),
+            StepState::Waiting => waits::words(&self.ground(), step, NAMES_MAX),
+            StepState::Running | StepState::Cancelling if run.frozen => "halted where it stands".to_owned(),
             StepState::Pending => self.needs(run, id),
             StepState::Unknown => "it ran when upbeat ended; R does it again".to_owned(),
             StepState::Skipped => match step.skip {
@@ -120,6 +101,8 @@ impl Cx<'_> {
                 format!("{}: {message}", failure.class.word())
             }),
             StepState::Running | StepState::Succeeded if step.fallback.is_some() => "by its fallback".to_owned(),
+            StepState::Compensated => "undone".to_owned(),
+            StepState::Compensating => "being undone".to_owned(),
             StepState::Running if step.attempts > 1 => format!("attempt {}", step.attempts),
             _ => String::new(),
         }

@@ -91,7 +91,7 @@ pub(crate) fn why(pen: &mut Pen<'_>, screen: Rect, cx: &Cx<'_>, top: usize) -> u
     let figures = [Piece::new("Esc", pen.part(Part::Key)), Piece::new(" closes", pen.part(Part::Dim))];
     pen.frame(area, true, &title, &figures);
     let inside = inner(area);
-    let look = cx.look(step.state);
+    let look = cx.look(step);
     let state = [Piece::new(format!("{} {}", pen.glyph(look), look.word), pen.theme.role(look.role))];
     if inside.height > 0 {
         pen.pieces(inside.x + 2, inside.y, inside.width.saturating_sub(2), &state);

@@ -34,7 +34,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
         }
         figures.push(Piece::new(plural(run.steps.len() as u64, "step"), dim));
     }
-    let title = super::title(pen, Pane::Graph, focused);
+    let title = super::title(pen, cx, Pane::Graph, focused);
     pen.frame(area, focused, &title, &figures);
     let room = inner(area);
     let Some(run) = cx.run.filter(|_| !room.is_empty()) else { return };
@@ -185,6 +185,9 @@ fn status(cx: &Cx<'_>, run: &RunView, id: StepId, room: usize) -> (String, Strin
             let estimate = run.workflow.step(id).estimate.map_or_else(String::new, |time| format!("~{}", span(time)));
             (String::new(), estimate)
         }
+        StepState::Succeeded if step.undo_failed => ("not undone".to_owned(), String::new()),
+        StepState::Compensating | StepState::Compensated => (look_word(step).to_owned(), String::new()),
+        StepState::Running | StepState::Cancelling if run.frozen => ("frozen".to_owned(), String::new()),
         StepState::Cancelled => (String::new(), time.unwrap_or_default()),
         _ => {
             let time = time.unwrap_or_default();
@@ -196,10 +199,14 @@ fn status(cx: &Cx<'_>, run: &RunView, id: StepId, room: usize) -> (String, Strin
     }
 }
 
+const fn look_word(step: &StepView) -> &'static str {
+    crate::report::look::step(step.state).word
+}
+
 fn card(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId) {
     let Some(step) = run.steps.get(id.index()) else { return };
     let area = pen.buffer.area;
-    let look = cx.look(step.state);
+    let look = cx.look(step);
     let role = pen.theme.role(look.role);
     let selected = cx.app.step == Some(id);
     let frame = match step.state {
@@ -265,7 +272,7 @@ fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, timed: bool, 
     let figure = if timed { figure(cx, step) } else { String::new() };
     // Down the page lines meet boxes in the middle: without a time the name stands there.
     let from = if centred && timed && figure.is_empty() { 3.min(area.width / 4) } else { 0 };
-    let look = cx.look(step.state);
+    let look = cx.look(step);
     let role = pen.theme.role(look.role);
     let name =
         if look.role == Role::Idle || look.role == Role::Off { pen.part(Part::Dim) } else { pen.part(Part::Text) };
@@ -290,7 +297,9 @@ fn line(pen: &mut Pen<'_>, cx: &Cx<'_>, run: &RunView, id: StepId, timed: bool, 
 /// The one figure about a step: its time, or what is left of its wait.
 fn figure(cx: &Cx<'_>, step: &StepView) -> String {
     match (&step.wait, cx.time(step)) {
-        (Some((_, Some(until))), _) if step.state == StepState::Waiting => span_fixed(until.saturating_sub(cx.now)),
+        (Some(_), _) if step.state == StepState::Waiting => {
+            super::waits::figure(&cx.ground(), step).unwrap_or_default()
+        }
         (_, Some(time)) => span_fixed(time),
         _ => String::new(),
     }
@@ -309,7 +318,7 @@ fn list(pen: &mut Pen<'_>, room: Rect, cx: &Cx<'_>, run: &RunView) {
     for (row, id) in (0..).zip(shown) {
         let Some(step) = run.steps.get(id.index()) else { continue };
         let at = Rect { y: room.y + row, height: 1, ..room };
-        let look = cx.look(step.state);
+        let look = cx.look(step);
         let level = run.shape.level.get(id.index()).copied().unwrap_or(0).min(INDENT_MAX);
         let indent = u16::try_from(level * 2).unwrap_or(0).min(room.width / 3);
         let role = pen.theme.role(look.role);
@@ -323,7 +332,7 @@ fn list(pen: &mut Pen<'_>, room: Rect, cx: &Cx<'_>, run: &RunView) {
         let style = pen.part(if look.role == Role::Idle { Part::Dim } else { Part::Text });
         let name_room = end.saturating_sub(at.x + indent + 2);
         pen.name(at.x + indent + 2, at.y, name_room, cx.app.texts.step(*id), style);
-        pen.text(end, at.y, 6, &figure, role.remove_modifier(Modifier::BOLD));
+        pen.text(end, at.y, 7, &figure, role.remove_modifier(Modifier::BOLD));
         if cx.app.step == Some(*id) {
             super::mark_row(pen, at, cx.app.focus == Pane::Graph);
         }

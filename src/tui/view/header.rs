@@ -1,21 +1,18 @@
-//! The first line: is it going well? And below it, where there is room: what to know or to do now.
+//! The first line: is it going well?
 
 use super::cx::Cx;
 use super::pen::{Pen, Piece, width_of};
-use crate::model::id::StepId;
-use crate::model::safe::Safe;
-use crate::model::state::{RunState, StepState, WaitReason};
-use crate::model::view::{RunView, Saving, StoreTrouble};
-use crate::report::format::{bar, clock, count, plural, span};
+use crate::model::state::{RunState, StepState};
+use crate::model::view::{RunView, Saving};
+use crate::report::format::{bar, clock, count, plural};
 use crate::report::look::{self, AgentState, Role};
-use crate::report::result::speedup;
+use crate::tui::dialogs::asking;
 use crate::tui::theme::Part;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 
 /// The longest bar.
 const BAR_MAX: usize = 24;
-/// Running steps named while pausing.
-const NAMES_MAX: usize = 3;
 
 /// Something in the header, and how much it matters: what matters least goes first where there is no room.
 struct Segment {
@@ -61,7 +58,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
 
 fn segments(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, room: usize, cells: usize) -> Vec<Segment> {
     let (dim, strong, text) = (pen.part(Part::Dim), pen.part(Part::Strong), pen.part(Part::Text));
-    let look = look::run(run.state);
+    let look = look::run_of(run);
     let texts = &cx.app.texts;
     let name_room = (room / 4).clamp(8, 40);
     let name = crate::report::format::cut_middle(texts.workflow.as_str(), name_room, pen.theme.ascii).into_owned();
@@ -72,6 +69,14 @@ fn segments(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, room: usize, cells: usize
         Segment { worth: 1, pieces: vec![Piece::new(format!("run {run_name}"), dim), saved(pen, cx)] },
         Segment { worth: 9, pieces: vec![state(pen, cx, run, look)] },
     ];
+    if let Some(asks) = asks(pen, cx, run, room) {
+        list.push(Segment { worth: 10, pieces: vec![asks] });
+    }
+    if run.state == RunState::Compensating {
+        let (done, all) = undone(run);
+        let words = format!("undone {} of {}", count(done), count(all));
+        list.push(Segment { worth: 8, pieces: vec![Piece::new(words, pen.theme.role(Role::Ending))] });
+    }
     list.push(Segment { worth: 7, pieces: vec![Piece::new(clock(cx.elapsed(run)), text)] });
     list.push(Segment { worth: 8, pieces: progress(pen, run, room, cells) });
     if let Some(eta) = run.eta.filter(|_| !run.state.ended() && run.state != RunState::Pending) {
@@ -79,17 +84,91 @@ fn segments(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, room: usize, cells: usize
         list.push(Segment { worth: 4, pieces });
     }
     list.push(Segment { worth: 5, pieces: figures(pen, cx, run) });
-    let broken = cx.view.agents.iter().filter(|agent| agent.broken.is_some()).count() as u64;
     if run.faults > 0 || cx.view.agents.iter().any(|a| AgentState::of(a) == AgentState::BrokenOnPurpose) {
         let mut pieces = vec![pen.injected()];
         pieces.push(Piece::new(format!(" {}", plural(u64::from(run.faults), "fault")), pen.theme.role(Role::Fault)));
         list.push(Segment { worth: 4, pieces });
     }
-    if broken > 0 {
-        let pieces = vec![Piece::new(format!("{} broken", plural(broken, "agent")), pen.theme.role(Role::Bad))];
-        list.push(Segment { worth: 2, pieces });
+    let (ill, idle) = agents(pen, cx);
+    if !ill.is_empty() {
+        list.push(Segment { worth: 4, pieces: ill });
     }
+    list.push(Segment { worth: 1, pieces: vec![idle] });
     list
+}
+
+/// Somebody has to answer something: with the key, and in a style that is seen from afar.
+fn asks(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView, room: usize) -> Option<Piece> {
+    if cx.app.ending.is_some() {
+        return None;
+    }
+    let sign = pen.glyph(look::ASKS);
+    let words = match asking(run).count() {
+        0 => return None,
+        _ if room < 60 => format!(" {sign} a "),
+        1 => format!(" {sign} a: answer "),
+        n => format!(" {sign} a: answer {n} "),
+    };
+    Some(Piece::new(words, pen.theme.role(look::ASKS.role).add_modifier(Modifier::REVERSED | Modifier::BOLD)))
+}
+
+/// Agents that take no work, by what is the matter; and how many have none.
+fn agents(pen: &Pen<'_>, cx: &Cx<'_>) -> (Vec<Piece>, Piece) {
+    let of = |wanted: &[AgentState]| {
+        cx.view.agents.iter().filter(|agent| wanted.contains(&AgentState::of(agent))).count() as u64
+    };
+    let ill = [
+        (of(&[AgentState::Broken, AgentState::BrokenOnPurpose]), AgentState::Broken, " broken"),
+        (of(&[AgentState::BreakerOpen]), AgentState::BreakerOpen, " breaker open"),
+        (of(&[AgentState::Probing]), AgentState::Probing, " probing"),
+        (of(&[AgentState::Parked]), AgentState::Parked, " parked"),
+    ];
+    let mut pieces = Vec::new();
+    for (n, state, word) in ill {
+        if n > 0 {
+            let style = pen.theme.role(look::agent(state).role);
+            if !pieces.is_empty() {
+                pieces.push(Piece::new(pen.dot(), pen.part(Part::Dim)));
+            }
+            pieces.push(Piece::new(format!("{}{word}", count(n)), style));
+        }
+    }
+    let idle = of(&[AgentState::Idle, AgentState::Backup]);
+    (pieces, Piece::new(format!("{} idle", count(idle)), pen.part(Part::Dim)))
+}
+
+/// How far a rollback under way has come: steps undone, or found not to be, of all that are to be.
+fn undone(run: &RunView) -> (u64, u64) {
+    let mut meant = vec![false; run.steps.len()];
+    let mut done = 0;
+    for (meant, step) in meant.iter_mut().zip(&run.steps) {
+        let over = step.state == StepState::Compensated || (step.undo_failed && step.state != StepState::Compensating);
+        done += u64::from(over);
+        *meant = over || step.state == StepState::Compensating;
+    }
+    for step in run.rollback.iter().flat_map(|rollback| &rollback.undone) {
+        if let Some(meant) = meant.get_mut(step.index()) {
+            *meant = true;
+        }
+    }
+    (done, meant.into_iter().filter(|meant| *meant).count() as u64)
+}
+
+/// What most of the waiting steps wait for, where several wait.
+fn mostly(run: &RunView) -> Option<&'static str> {
+    if run.counts.of(StepState::Waiting) < 2 {
+        return None;
+    }
+    let mut reasons: Vec<(&str, u32)> = Vec::new();
+    let mut waiting = 0;
+    for (why, _) in run.steps.iter().filter(|step| step.state == StepState::Waiting).filter_map(|s| s.wait.as_ref()) {
+        waiting += 1;
+        match reasons.iter_mut().find(|(word, _)| *word == why.word()) {
+            Some((_, n)) => *n += 1,
+            None => reasons.push((why.word(), 1)),
+        }
+    }
+    reasons.into_iter().find(|(_, n)| waiting > 1 && n * 2 > waiting).map(|(word, _)| word)
 }
 
 /// How safe the run is, in a word.
@@ -142,165 +221,12 @@ fn figures(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
         Piece::new(format!("{} {word}", count(n)), if n > 0 { pen.theme.role(role) } else { dim })
     };
     let dot = || Piece::new(pen.dot(), dim);
+    let held = mostly(run).map_or_else(|| "waiting".to_owned(), |reason| format!("waiting ({reason})"));
     vec![
         figure(busy as u64, "busy", Role::Active),
         dot(),
-        figure(waiting, "waiting", Role::Waiting),
+        figure(waiting, &held, Role::Waiting),
         dot(),
         figure(failed, "failed", Role::Bad),
     ]
-}
-
-/// Draws the second line.
-pub(crate) fn news(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
-    if let Some(run) = cx.run.filter(|_| !area.is_empty()) {
-        let pieces = said(pen, cx, run);
-        pen.pieces(area.x + 1, area.y, area.width.saturating_sub(2), &pieces);
-    }
-}
-
-/// What to know or to do now.
-pub(crate) fn said(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
-    let (dim, text, key) = (pen.part(Part::Dim), pen.part(Part::Text), pen.part(Part::Key));
-    if let Some(trouble) = &cx.view.store.trouble {
-        return store_trouble(pen, trouble);
-    }
-    let plain = |words: String| vec![Piece::new(words, text)];
-    let dots = super::dots(pen.theme.ascii);
-    if cx.app.ending.is_some() && !run.state.ended() {
-        return plain(format!("ending what runs{dots} Ctrl-C: at once"));
-    }
-    match run.state {
-        RunState::Pending => {
-            let about = cx.app.texts.description.as_str();
-            let what = format!(" to start {}", plural(run.steps.len() as u64, "step"));
-            let mut pieces = vec![Piece::new("press ", text), Piece::new("s", key), Piece::new(what, text)];
-            if !about.is_empty() {
-                pieces.push(Piece::new(format!("{}{about}", pen.dot()), dim));
-            }
-            pieces
-        }
-        RunState::Pausing => {
-            let mut pieces = vec![Piece::new("pausing: waiting for ", text)];
-            pieces.push(Piece::new(cx.app.texts.list(&active(run), NAMES_MAX), pen.theme.role(Role::Active)));
-            pieces
-        }
-        RunState::Paused => {
-            let mut pieces = vec![
-                Piece::new("paused: nothing runs; press ", text),
-                Piece::new("r", key),
-                Piece::new(" to go on", text),
-            ];
-            if cx.view.store.saving != Saving::Nothing {
-                let token = format!("{}saved as {}@{}", pen.dot(), cx.app.texts.run.as_str(), run.seq);
-                pieces.push(Piece::new(token, dim));
-            }
-            pieces
-        }
-        RunState::Stopping | RunState::Cancelling => {
-            plain(format!("{}: waiting for {}", run.state.word(), cx.app.texts.list(&active(run), NAMES_MAX)))
-        }
-        RunState::Running => running(pen, cx, run),
-        _ => ended(pen, cx, run),
-    }
-}
-
-/// Nothing can be recorded: what is wrong comes last, because it may be long.
-fn store_trouble(pen: &Pen<'_>, trouble: &StoreTrouble) -> Vec<Piece> {
-    let text = pen.part(Part::Text);
-    let waiting = plural(trouble.waiting, "event");
-    vec![
-        Piece::new("nothing new starts, nothing can be saved: ", pen.theme.role(Role::Bad)),
-        Piece::new("r", pen.part(Part::Key)),
-        Piece::new(format!(" tries again ({waiting} wait){}", pen.dot()), text),
-        Piece::new(Safe::line(&trouble.message).into_string(), pen.theme.role(Role::Bad)),
-    ]
-}
-
-fn active(run: &RunView) -> Vec<StepId> {
-    let at_work = |step: &StepId| run.steps.get(step.index()).is_some_and(|step| step.state.active());
-    run.shape.order.iter().copied().filter(at_work).collect()
-}
-
-/// Nothing is wrong: what the workflow is about. Something waits for a person: that.
-fn running(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
-    let in_state = |state: StepState| {
-        let found = |step: &StepId| run.steps.get(step.index()).is_some_and(|step| step.state == state);
-        run.shape.order.iter().copied().find(found)
-    };
-    if let Some(step) = in_state(StepState::Unknown) {
-        let words = format!("{} ran when upbeat ended, what it did is not known: ", cx.app.texts.step(step));
-        let (text, key) = (pen.part(Part::Text), pen.part(Part::Key));
-        return vec![
-            Piece::new(words, pen.theme.role(Role::Bad)),
-            Piece::new("R", key),
-            Piece::new(" does it again, ", text),
-            Piece::new("c", key),
-            Piece::new(" cancels it", text),
-        ];
-    }
-    let stuck = run.counts.active() == 0;
-    if stuck && let Some(step) = in_state(StepState::Waiting) {
-        let words = format!("{} waits: {}", cx.app.texts.step(step), cx.reason(run, step));
-        let mut pieces = vec![Piece::new(words, pen.theme.role(Role::Waiting))];
-        let wait = run.steps.get(step.index()).and_then(|step| step.wait.as_ref());
-        if matches!(wait, Some((WaitReason::Capability { .. }, _))) {
-            let text = pen.part(Part::Text);
-            pieces.extend([
-                Piece::new("; ", text),
-                Piece::new("u", pen.part(Part::Key)),
-                Piece::new(" heals it", text),
-            ]);
-        }
-        return pieces;
-    }
-    let mode = format!("{}, {}", run.workflow.mode.word(), plural(cx.view.agents.len() as u64, "agent"));
-    let about = cx.app.texts.description.as_str();
-    let gap = if about.is_empty() { "" } else { pen.dot() };
-    vec![Piece::new(format!("{about}{gap}{mode}"), pen.part(Part::Dim))]
-}
-
-/// How it ended, in a word for a sentence.
-const fn word(state: RunState) -> &'static str {
-    match state {
-        RunState::Succeeded => "done",
-        RunState::Partial => "done in part",
-        other => other.word(),
-    }
-}
-
-/// The result line.
-fn ended(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Piece> {
-    let (dim, text) = (pen.part(Part::Dim), pen.part(Part::Text));
-    let dot = || Piece::new(pen.dot(), dim);
-    let mut pieces = vec![Piece::new(format!("{} after {}", word(run.state), span(cx.elapsed(run))), text)];
-    let failed: Vec<StepId> = run
-        .shape
-        .order
-        .iter()
-        .copied()
-        .filter(|step| run.steps.get(step.index()).is_some_and(|step| step.state == StepState::Failed))
-        .collect();
-    if !failed.is_empty() {
-        pieces.push(dot());
-        let words = format!("failed: {}", cx.app.texts.list(&failed, NAMES_MAX));
-        pieces.push(Piece::new(words, pen.theme.role(Role::Bad)));
-        pieces.push(Piece::new("; ", text));
-        pieces.push(Piece::new("R", pen.part(Part::Key)));
-        pieces.push(Piece::new(" tries it again", text));
-    }
-    if let Some(summary) = cx.summary {
-        let faster = speedup(summary);
-        if faster > 1.05 {
-            pieces.push(dot());
-            pieces.push(Piece::new(format!("{faster:.1}x faster than one by one"), pen.theme.role(Role::Good)));
-            pieces.push(Piece::new(format!(" ({})", span(summary.busy)), dim));
-        }
-        if summary.steps_recovered > 0 {
-            pieces.push(dot());
-            let steps = plural(u64::from(summary.steps_recovered), "step");
-            pieces.push(Piece::new(format!("{steps} recovered"), pen.theme.role(Role::Good)));
-        }
-    }
-    pieces
 }

@@ -21,7 +21,7 @@ const SOURCE_MAX: u16 = 16;
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
     let focused = cx.app.focus == Pane::Logs;
     if cx.app.diagnostics {
-        diagnostics(pen, area, focused);
+        diagnostics(pen, area, cx);
         return;
     }
     let book = &cx.app.book;
@@ -53,7 +53,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
 fn captions(pen: &Pen<'_>, cx: &Cx<'_>, focused: bool) -> (Vec<Piece>, Vec<Piece>) {
     let book = &cx.app.book;
     let dim = pen.part(Part::Dim);
-    let mut title = super::title(pen, Pane::Logs, focused);
+    let mut title = super::title(pen, cx, Pane::Logs, focused);
     let scope = book.scope().map_or_else(|| "all".to_owned(), |step| cx.app.texts.step(step).to_owned());
     title.push(Piece::new(format!("  {scope}"), dim));
     if !book.query().is_empty() {
@@ -120,11 +120,20 @@ fn underline(pen: &mut Pen<'_>, at: Rect, text: &str, query: &str) {
 
 fn event_style(pen: &Pen<'_>, kind: &EventKind) -> Style {
     let role = match kind {
-        EventKind::StepFailed { .. } | EventKind::AttemptFailed { .. } => Role::Bad,
+        EventKind::StepFailed { .. } | EventKind::AttemptFailed { .. } | EventKind::CompensationFailed { .. } => {
+            Role::Bad
+        }
         EventKind::AgentBroken { injected: true, .. } | EventKind::FaultFired { .. } => Role::Fault,
         EventKind::AgentBroken { .. } => Role::Bad,
         EventKind::StepSucceeded { .. } | EventKind::AgentHealed { .. } | EventKind::RunFinished { .. } => Role::Good,
+        EventKind::RunCompensating { .. }
+        | EventKind::StepCompensating { .. }
+        | EventKind::StepCompensated { .. }
+        | EventKind::RunRolledBack { .. } => Role::Ending,
         EventKind::StepWaiting { .. }
+        | EventKind::RunEscalated { .. }
+        | EventKind::AgentParked { .. }
+        | EventKind::BreakerChanged { .. }
         | EventKind::FallbackTaken { .. }
         | EventKind::CommandRefused { .. }
         | EventKind::RunPausing { .. }
@@ -134,8 +143,9 @@ fn event_style(pen: &Pen<'_>, kind: &EventKind) -> Style {
     pen.theme.role(role).remove_modifier(Modifier::BOLD)
 }
 
-fn diagnostics(pen: &mut Pen<'_>, area: Rect, focused: bool) {
-    let mut title = super::title(pen, Pane::Logs, focused);
+fn diagnostics(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
+    let focused = cx.app.focus == Pane::Logs;
+    let mut title = super::title(pen, cx, Pane::Logs, focused);
     title.push(Piece::new("  upbeat's own diagnostics", pen.part(Part::Dim)));
     let figures = [Piece::new("4", pen.part(Part::Key)), Piece::new(" the run's log", pen.part(Part::Dim))];
     pen.frame(area, focused, &title, &figures);

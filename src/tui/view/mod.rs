@@ -3,6 +3,7 @@
 mod agents;
 mod cx;
 mod dialog;
+mod dialogs;
 mod footer;
 mod graph;
 mod header;
@@ -10,9 +11,11 @@ mod help;
 mod inspector;
 mod json;
 mod logs;
+mod news;
 mod pen;
 mod steps;
 mod toast;
+mod waits;
 
 pub(crate) use agents::agent_at;
 pub(crate) use cx::Cx;
@@ -21,6 +24,7 @@ pub(crate) use inspector::text as inspector_text;
 
 use super::app::Overlay;
 use super::arrange::Pane;
+use super::dialogs::asking;
 use super::theme::Part;
 use crate::report::format::count;
 use crate::report::look::{self, AgentState};
@@ -35,6 +39,8 @@ pub(crate) struct Drawn {
     pub(crate) inspector_rows: usize,
     /// Rows the overlay has.
     pub(crate) overlay_rows: usize,
+    /// Rows of a dialog's text that do not fit.
+    pub(crate) beyond: usize,
 }
 
 /// Draws everything.
@@ -48,7 +54,7 @@ pub(crate) fn draw(buffer: &mut Buffer, cx: &Cx<'_>) -> Drawn {
         return drawn;
     }
     header::draw(&mut pen, at.header, cx);
-    header::news(&mut pen, at.news, cx);
+    news::draw(&mut pen, at.news, cx);
     strip(&mut pen, at.strip, cx);
     for (pane, area) in &at.panes {
         match pane {
@@ -64,6 +70,7 @@ pub(crate) fn draw(buffer: &mut Buffer, cx: &Cx<'_>) -> Drawn {
         Some(Overlay::Help(top)) => drawn.overlay_rows = help::draw(&mut pen, at.screen, *top),
         Some(Overlay::Why(top)) => drawn.overlay_rows = dialog::why(&mut pen, at.screen, cx, *top),
         Some(Overlay::Ask(question)) => dialog::ask(&mut pen, at.screen, question),
+        Some(Overlay::Dialog(dialogs)) => drawn.beyond = dialogs::draw(&mut pen, at.screen, cx, dialogs),
         None => {}
     }
     toast::draw(&mut pen, at.screen, cx);
@@ -77,9 +84,10 @@ fn one_line(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
         pen.text(area.x, area.y, area.width, "upbeat", pen.part(Part::Dim));
         return;
     };
-    let look = look::run(run.state);
-    let mark = pen.glyph(look);
-    let style = pen.theme.role(look.role);
+    let look = look::run_of(run);
+    // What asks a person comes before everything else, also in a single cell.
+    let mark = if asking(run).next().is_some() { look::ASKS } else { look };
+    let (mark, style) = (pen.glyph(mark), pen.theme.role(mark.role));
     let counts = format!(" {}/{}", count(u64::from(run.counts.ended())), count(u64::from(run.counts.total())));
     let clock = format!(" {}", crate::report::format::clock(cx.elapsed(run)));
     let (text, dim) = (pen.part(Part::Text), pen.part(Part::Dim));
@@ -106,7 +114,7 @@ fn strip(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
             figure(cx, pane).filter(|_| area.width >= 60).map_or_else(String::new, |figure| format!(" {figure}"));
         let pieces = [
             Piece::new(pane.number().to_string(), pen.part(Part::Key)),
-            Piece::new(format!(" {}", pane.name()), style),
+            Piece::new(format!(" {}", name_of(cx, pane)), style),
             Piece::new(figure, pen.part(Part::Dim)),
         ];
         let wide = u16::try_from(width_of(&pieces)).unwrap_or(u16::MAX);
@@ -124,22 +132,34 @@ fn figure(cx: &Cx<'_>, pane: Pane) -> Option<String> {
         Pane::Graph => return None,
         Pane::Steps => format!("{}/{}", count(u64::from(run.counts.ended())), count(u64::from(run.counts.total()))),
         Pane::Agents => {
-            let busy = cx.view.agents.iter().filter(|agent| AgentState::of(agent) == AgentState::Busy).count();
-            format!("{busy} busy")
+            let busy = cx.view.agents.iter().filter(|agent| !agent.busy.is_empty()).count();
+            let out = cx.view.agents.iter().filter(|agent| AgentState::of(agent).is_out()).count();
+            if out > 0 { format!("{busy} busy, {out} out") } else { format!("{busy} busy") }
         }
         Pane::Logs => count(cx.app.book.len() as u64),
         Pane::Inspector => {
-            let step = cx.app.step?;
-            crate::report::format::cut_middle(cx.app.texts.step(step), 20, cx.theme.ascii).into_owned()
+            let name = inspector::subject(cx)?.1;
+            crate::report::format::cut_middle(&name, 20, cx.theme.ascii).into_owned()
         }
     };
     Some(figure)
 }
 
+/// What a pane is called now: the inspector by what it is about.
+fn name_of(cx: &Cx<'_>, pane: Pane) -> &'static str {
+    match pane {
+        Pane::Inspector => inspector::subject(cx).map_or(pane.name(), |subject| subject.0),
+        _ => pane.name(),
+    }
+}
+
 /// The number and the name of a pane.
-fn title(pen: &Pen<'_>, pane: Pane, focused: bool) -> Vec<Piece> {
+fn title(pen: &Pen<'_>, cx: &Cx<'_>, pane: Pane, focused: bool) -> Vec<Piece> {
     let style = pen.part(if focused { Part::Strong } else { Part::Text });
-    vec![Piece::new(pane.number().to_string(), pen.part(Part::Key)), Piece::new(format!(" {}", pane.name()), style)]
+    vec![
+        Piece::new(pane.number().to_string(), pen.part(Part::Key)),
+        Piece::new(format!(" {}", name_of(cx, pane)), style),
+    ]
 }
 
 /// Marks the selected row.

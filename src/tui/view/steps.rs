@@ -6,6 +6,7 @@ use crate::model::id::StepId;
 use crate::model::state::StepState;
 use crate::model::view::RunView;
 use crate::report::format::{SPAN_WIDTH, count, plural, span_fixed, width};
+use crate::report::look::Role;
 use crate::tui::app::{inner, padded};
 use crate::tui::arrange::Pane;
 use crate::tui::theme::Part;
@@ -13,6 +14,7 @@ use ratatui::layout::Rect;
 
 /// Columns of the state's word, of the time and of the tries.
 const STATE: u16 = 10;
+const STATE_UNDOING: u16 = 12;
 const TIME: u16 = SPAN_WIDTH as u16;
 const TRIES: u16 = 5;
 const STEP_MAX: u16 = 34;
@@ -31,7 +33,7 @@ struct Columns {
     why: u16,
 }
 
-fn columns(room: u16, names: u16, agents: u16) -> Columns {
+fn columns(room: u16, names: u16, agents: u16, state: u16) -> Columns {
     // Glyph and its space come first, a space follows each column.
     let mut left = room.saturating_sub(2);
     let mut take = |wish: u16, least: u16, keep: u16| {
@@ -46,7 +48,7 @@ fn columns(room: u16, names: u16, agents: u16) -> Columns {
     let mut c =
         Columns { step: take(names.clamp(4, STEP_MAX), 4, if room > 24 { TIME + 1 } else { 0 }), ..Columns::default() };
     c.time = take(TIME, TIME, 0);
-    c.state = take(STATE, STATE, 0);
+    c.state = take(state, state, 0);
     if room >= BOTH_WIDTH {
         c.agent = take(agents.clamp(5, AGENT_MAX), 5, 0);
     }
@@ -61,7 +63,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
     let total = cx.app.texts.order().len() as u64;
     let done = cx.run.map_or(0, |run| u64::from(run.counts.ended()));
     let figure = format!("{} of {}", count(done), plural(total, "step"));
-    let mut title = super::title(pen, Pane::Steps, focused);
+    let mut title = super::title(pen, cx, Pane::Steps, focused);
     if !cx.app.query.is_empty() {
         title.push(Piece::new(format!("  /{}", cx.app.query), pen.part(Part::Key)));
     }
@@ -77,7 +79,8 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, cx: &Cx<'_>) {
     let sample = cx.app.texts.order().iter().take(512);
     let names = widest(&mut sample.map(|step| width(cx.app.texts.step(*step))));
     let agents = widest(&mut cx.app.texts.agents().iter().take(512).map(|agent| width(agent.as_str())));
-    let columns = columns(area.width, names, agents);
+    let undoing = run.counts.of(StepState::Compensating) + run.counts.of(StepState::Compensated) > 0;
+    let columns = columns(area.width, names, agents, if undoing { STATE_UNDOING } else { STATE });
     heading(pen, area, columns);
     for (row, step) in (1..).zip(shown.iter().take(rows)) {
         let line = Rect { y: area.y + row, height: 1, ..area };
@@ -104,10 +107,10 @@ fn heading(pen: &mut Pen<'_>, area: Rect, c: Columns) {
 
 fn draw_row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, run: &RunView, id: StepId, c: Columns) {
     let Some(step) = run.steps.get(id.index()) else { return };
-    let look = cx.look(step.state);
+    let look = cx.look(step);
     let role = pen.theme.role(look.role);
     let (text, dim) = (pen.part(Part::Text), pen.part(Part::Dim));
-    let quiet = matches!(step.state, StepState::Pending | StepState::Skipped | StepState::Cancelled);
+    let quiet = matches!(look.role, Role::Idle | Role::Off);
     pen.sign(line.x, line.y, look.sign(pen.theme.ascii), role);
     let mut x = line.x + 2;
     pen.name(x, line.y, c.step, cx.app.texts.step(id), if quiet { dim } else { text });
@@ -122,7 +125,11 @@ fn draw_row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, run: &RunView, id: StepI
         x += c.agent + 1;
     }
     if c.time > 0 {
-        if let Some(time) = cx.time(step) {
+        // Without a column for reasons, the time that a wait still takes, or its reason in a word, stands here.
+        let wait = Some(step).filter(|step| c.why == 0 && step.state == StepState::Waiting);
+        if let Some(figure) = wait.and_then(|step| super::waits::figure(&cx.ground(), step)) {
+            pen.text(x, line.y, c.time + 1, &figure, role);
+        } else if let Some(time) = cx.time(step) {
             pen.text(x, line.y, c.time, &span_fixed(time), if step.state.active() { text } else { dim });
         }
         x += c.time + 1;
@@ -142,7 +149,8 @@ fn draw_row(pen: &mut Pen<'_>, line: Rect, cx: &Cx<'_>, run: &RunView, id: StepI
         pen.pieces(line.x + 1, line.y, 1, &[mark]);
     }
     if c.why > 0 {
-        let strong = matches!(step.state, StepState::Waiting | StepState::Failed | StepState::Unknown);
+        let strong =
+            step.undo_failed || matches!(step.state, StepState::Waiting | StepState::Failed | StepState::Unknown);
         let room = line.right().saturating_sub(x).min(c.why);
         let reason = cx.reason(run, id);
         let agent = step.agent.filter(|_| c.agent == 0 && (step.state.active() || reason.is_empty()));

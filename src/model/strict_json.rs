@@ -1,4 +1,4 @@
-//! JSON from agents, read strictly: no duplicate members, at most 128 levels, finite numbers, and nothing after it.
+//! JSON from agents and people, read strictly: no duplicate members, at most 128 levels, finite numbers, and nothing after it.
 //!
 //! `serde_json` alone would keep the last of two members of one name without a word, and its own limit of levels is one
 //! too low.
@@ -13,13 +13,13 @@ const DEPTH_MAX: u32 = 128;
 /// Reads one JSON document.
 ///
 /// # Errors
-/// In words, with line and column.
-pub(super) fn parse(text: &[u8]) -> Result<Value, String> {
+/// What is wrong, with line and column.
+pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     // Ours is checked at every level, before the next one is entered.
     reader.disable_recursion_limit();
-    let value = Strict { depth: 0 }.deserialize(&mut reader).map_err(|error| error.to_string())?;
-    reader.end().map_err(|error| error.to_string())?;
+    let value = Strict { depth: 0 }.deserialize(&mut reader)?;
+    reader.end()?;
     Ok(value)
 }
 
@@ -122,7 +122,7 @@ mod tests {
             ("\"\u{1}\"", "control character"),
             ("\u{feff}1", "expected value"),
         ] {
-            let error = parse(text.as_bytes()).unwrap_err();
+            let error = parse(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");
         }
         assert!(parse(b"\"\xff\"").is_err());
@@ -132,7 +132,7 @@ mod tests {
     fn one_hundred_and_twenty_eight_levels_pass_and_one_more_does_not() {
         let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
         assert!(parse(nested(128).as_bytes()).is_ok());
-        assert!(parse(nested(129).as_bytes()).unwrap_err().contains("128 levels"));
+        assert!(parse(nested(129).as_bytes()).unwrap_err().to_string().contains("128 levels"));
         let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
         assert!(parse(objects(128).as_bytes()).is_ok());
         assert!(parse(objects(129).as_bytes()).is_err());
