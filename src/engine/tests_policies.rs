@@ -483,7 +483,7 @@ fn cancels_hit_an_agent_a_range_an_action_or_a_capability_or_give_the_work_to_ot
         let mut sim = Sim::smooth();
         begin(&mut sim, made());
         sim.advance_until(s(1));
-        sim.command(Command::CancelWhere { run: RUN, which, reassign }).map_err(|why| why.to_string()).unwrap();
+        sim.command(Command::CancelWhere { run: RUN, which, reassign }).unwrap();
         sim.advance_until(Micros::from_millis(1_100));
         let gone = states(&sim)
             .iter()
@@ -512,8 +512,8 @@ fn locks_semaphores_and_barriers_hold_steps_and_say_who_they_wait_for() {
     let mut steps: Vec<Step> = (0..6).map(|at| step(&format!("s{at}"), &[], 2.0)).collect();
     steps[0].lock = Some("disk".into());
     steps[1].lock = Some("disk".into());
-    for at in 2..5 {
-        steps[at].semaphore = Some(Semaphore { name: "net".into(), permits: 2 });
+    for step in &mut steps[2..5] {
+        step.semaphore = Some(Semaphore { name: "net".into(), permits: 2 });
     }
     let mut sim = Sim::smooth();
     begin(&mut sim, on_agents(steps, 9));

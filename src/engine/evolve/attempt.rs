@@ -93,7 +93,9 @@ fn end(run: &mut Run, step: StepId, at: Micros, failure: Option<Arc<Failure>>, u
             run.durations.add(&kind, worked);
         }
         Some(failure) => {
-            run.ended_ill += u32::from(failure.class.blames_the_agent());
+            // Taking no more calls is no failure.
+            let is_its_fault = failure.class.blames_the_agent() && failure.class != FailureClass::RateLimited;
+            run.ended_ill += u32::from(is_its_fault);
             failed(run, step, &current, failure, at);
         }
     }

@@ -13,6 +13,7 @@ enum Ended {
     Failed,
     Skipped,
     Cancelled,
+    Compensated,
 }
 
 /// Where a run stands, as its events tell.
@@ -32,16 +33,32 @@ pub struct Brief {
     pub skipped: u32,
     /// Steps that were cancelled.
     pub cancelled: u32,
+    /// Steps whose work was undone.
+    #[serde(default)]
+    pub compensated: u32,
     /// Attempts that were begun.
     pub attempts: u32,
     /// When the run was started, by the engine's clock.
     pub started_at: Option<Micros>,
     /// When its last event happened.
     pub last_at: Micros,
+    /// The state that it goes on in when it is resumed.
+    #[serde(default = "running")]
+    going: RunState,
     /// How each step ended, so that a reopened one can be counted back. Not stored: it is as large as the workflow, and
     /// every commit stores the brief. `None` after loading; see [`Brief::remembers`].
     #[serde(skip)]
     ended: Option<Vec<Option<Ended>>>,
+    /// The same at each checkpoint, by its number.
+    #[serde(skip)]
+    marks: Vec<(u32, Vec<Option<Ended>>)>,
+    /// How the step ended that is being undone.
+    #[serde(skip)]
+    undoing: Option<(StepId, Ended)>,
+}
+
+const fn running() -> RunState {
+    RunState::Running
 }
 
 impl Brief {
@@ -56,10 +73,14 @@ impl Brief {
             failed: 0,
             skipped: 0,
             cancelled: 0,
+            compensated: 0,
             attempts: 0,
             started_at: None,
             last_at: Micros::ZERO,
+            going: RunState::Running,
             ended: Some(Vec::new()),
+            marks: Vec::new(),
+            undoing: None,
         }
     }
 
@@ -73,7 +94,8 @@ impl Brief {
     /// Whether the numbers agree; what only one of them remembers is left aside.
     #[must_use]
     pub fn agrees_with(&self, other: &Self) -> bool {
-        Self { ended: None, ..self.clone() } == Self { ended: None, ..other.clone() }
+        let numbers = |brief: &Self| Self { ended: None, marks: Vec::new(), undoing: None, ..brief.clone() };
+        numbers(self) == numbers(other)
     }
 
     /// Takes in an event that happened at `at`.
@@ -86,41 +108,78 @@ impl Brief {
             }
             EventKind::RunPausing { .. } => self.state = RunState::Pausing,
             EventKind::RunPaused { .. } => self.state = RunState::Paused,
-            EventKind::RunInterrupted if matches!(self.state, RunState::Running | RunState::Pausing) => {
+            EventKind::RunInterrupted
+                if matches!(self.state, RunState::Running | RunState::Pausing | RunState::Compensating) =>
+            {
                 self.state = RunState::Paused;
             }
             EventKind::WorkflowChanged { workflow, moved, .. } => self.redefine(workflow.steps.len(), moved),
-            EventKind::RunResumed => self.state = RunState::Running,
+            EventKind::RunResumed => self.state = self.going,
             EventKind::RunStopping => self.state = RunState::Stopping,
-            EventKind::RunCancelling { .. } => self.state = RunState::Cancelling,
+            EventKind::RunCancelling { .. } => self.goes_on(RunState::Cancelling),
+            EventKind::RunCompensating { .. } => self.goes_on(RunState::Compensating),
+            EventKind::RunRolledBack { to } => self.roll_back(*to),
+            EventKind::CheckpointMade { checkpoint, .. } => {
+                self.marks.extend(self.ended.clone().map(|ended| (*checkpoint, ended)));
+            }
             EventKind::RunFinished { state, status, .. } => {
                 self.state = *state;
                 self.status = Some(*status);
             }
-            EventKind::RunReopened => {
-                self.state = RunState::Running;
-                self.status = None;
-            }
+            EventKind::RunReopened => self.goes_on(RunState::Running),
             EventKind::StepSucceeded { step, .. } => self.end(*step, Ended::Succeeded),
             EventKind::StepFailed { step, .. } => self.end(*step, Ended::Failed),
             EventKind::StepSkipped { step, .. } => self.end(*step, Ended::Skipped),
             EventKind::StepCancelled { step, .. } => self.end(*step, Ended::Cancelled),
             EventKind::StepReopened { step } => self.reopen(*step),
+            EventKind::StepCompensating { step } => {
+                if let Some(how) = self.how(*step) {
+                    self.undoing = Some((*step, how));
+                    self.reopen(*step);
+                }
+            }
+            EventKind::StepCompensated { step, .. } => self.end(*step, Ended::Compensated),
+            EventKind::CompensationFailed { step, .. } => {
+                let before = self.undoing.take().filter(|(undoing, _)| undoing == step);
+                self.end(*step, before.map_or(Ended::Succeeded, |(_, how)| how));
+            }
             EventKind::AttemptStarted { .. } => self.attempts = self.attempts.saturating_add(1),
             _ => {}
         }
+    }
+
+    const fn goes_on(&mut self, state: RunState) {
+        (self.state, self.going, self.status) = (state, state, None);
+    }
+
+    /// The steps that had ended at a checkpoint, and no others.
+    fn roll_back(&mut self, to: u32) {
+        self.goes_on(RunState::Running);
+        let mark = self.marks.iter().rev().find(|(number, _)| *number == to).map(|(_, ended)| ended.clone());
+        self.marks.retain(|(number, _)| *number < to);
+        self.count_anew(mark.unwrap_or_default().into_iter().enumerate());
     }
 
     /// The steps of another definition: those that ended and are in it still count.
     fn redefine(&mut self, steps: usize, moved: &[Option<StepId>]) {
         let before = self.ended.replace(Vec::new()).unwrap_or_default();
         self.total = u32::try_from(steps).unwrap_or(u32::MAX);
-        (self.succeeded, self.failed, self.skipped, self.cancelled) = (0, 0, 0, 0);
-        for (place, how) in moved.iter().zip(before) {
-            if let (Some(place), Some(how)) = (place, how) {
-                self.end(*place, how);
+        let placed = moved.iter().zip(before).filter_map(|(place, how)| Some((place.as_ref()?.index(), how)));
+        self.count_anew(placed.collect::<Vec<_>>().into_iter());
+    }
+
+    fn count_anew(&mut self, all: impl Iterator<Item = (usize, Option<Ended>)>) {
+        (self.succeeded, self.failed, self.skipped, self.cancelled, self.compensated) = (0, 0, 0, 0, 0);
+        self.ended = Some(Vec::new());
+        for (step, how) in all {
+            if let Some(how) = how {
+                self.end(StepId::from_index(step), how);
             }
         }
+    }
+
+    fn how(&self, step: StepId) -> Option<Ended> {
+        *self.ended.as_ref()?.get(step.index())?
     }
 
     fn counter(&mut self, how: Ended) -> &mut u32 {
@@ -129,6 +188,7 @@ impl Brief {
             Ended::Failed => &mut self.failed,
             Ended::Skipped => &mut self.skipped,
             Ended::Cancelled => &mut self.cancelled,
+            Ended::Compensated => &mut self.compensated,
         }
     }
 

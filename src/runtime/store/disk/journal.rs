@@ -246,10 +246,19 @@ impl Journal {
     }
 
     /// A brief that was loaded does not know how single steps ended. It is folded anew where that matters: a step is
-    /// reopened, or the steps are others from now on.
+    /// reopened or undone, or the steps are others from now on.
     fn remember_before(&mut self, events: &[Arc<Event>]) -> Result<(), StoreError> {
-        let counts_back =
-            |kind: &EventKind| matches!(kind, EventKind::StepReopened { .. } | EventKind::WorkflowChanged { .. });
+        let counts_back = |kind: &EventKind| {
+            matches!(
+                kind,
+                EventKind::StepReopened { .. }
+                    | EventKind::WorkflowChanged { .. }
+                    | EventKind::RunRolledBack { .. }
+                    | EventKind::StepCompensating { .. }
+                    | EventKind::StepCompensated { .. }
+                    | EventKind::CompensationFailed { .. }
+            )
+        };
         let reopens = events.iter().any(|event| counts_back(&event.kind));
         if !reopens || self.brief.remembers() {
             return Ok(());

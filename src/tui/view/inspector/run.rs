@@ -32,6 +32,7 @@ pub(super) fn lines(pen: &Pen<'_>, cx: &Cx<'_>, run: &RunView) -> Vec<Line> {
     if run.started.is_some() {
         pace(pen, &run.figures, &mut lines);
     }
+    machine(pen, cx, &mut lines);
     if let Some(summary) = cx.summary {
         result(pen, summary, &mut lines);
     }
@@ -87,6 +88,30 @@ fn pace(pen: &Pen<'_>, figures: &Figures, lines: &mut Vec<Line>) {
     }
 }
 
+/// What upbeat and the processes of its agents use of this machine.
+fn machine(pen: &Pen<'_>, cx: &Cx<'_>, lines: &mut Vec<Line>) {
+    let Some(machine) = cx.view.machine else { return };
+    let own = format!("upbeat {} of a core, {}", of_core(machine.cpu_share), megabytes(machine.rss_bytes));
+    lines.push(labelled(pen, "machine", own));
+    if machine.children > 0 {
+        let children =
+            if machine.children == 1 { "1 process".to_owned() } else { format!("{} processes", machine.children) };
+        let (share, memory) = (of_core(machine.children_cpu_share), megabytes(machine.children_rss_bytes));
+        let words = format!("{children} of agents {share} of a core, {memory}");
+        lines.push(labelled(pen, "", words));
+    }
+}
+
+/// A share of one core; several cores are more than 100 %.
+fn of_core(share: f64) -> String {
+    format!("{:.0} %", share.max(0.0) * 100.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes of memory")]
+fn megabytes(bytes: u64) -> String {
+    format!("{:.0} MB", bytes as f64 / 1e6)
+}
+
 /// What only the end tells.
 fn result(pen: &Pen<'_>, summary: &RunSummary, lines: &mut Vec<Line>) {
     let words =
@@ -99,9 +124,8 @@ fn result(pen: &Pen<'_>, summary: &RunSummary, lines: &mut Vec<Line>) {
         lines.push(labelled(pen, "recovery", words + &mttr));
     }
     if let Some(usage) = summary.usage {
-        #[expect(clippy::cast_precision_loss, reason = "no process has 2^53 bytes of memory")]
-        let peak = usage.peak_rss_bytes as f64 / 1e6;
-        lines.push(labelled(pen, "used", format!("{:.1} s of processor, {peak:.0} MB at most", usage.cpu_s)));
+        let peak = megabytes(usage.peak_rss_bytes);
+        lines.push(labelled(pen, "used", format!("{:.1} s of processor, {peak} at most", usage.cpu_s)));
     }
 }
 
