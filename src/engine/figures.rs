@@ -69,6 +69,10 @@ impl Durations {
             self.0.insert(kind.into(), spread);
         }
     }
+    /// How long this kind took on average.
+    pub(crate) fn mean(&self, kind: &str) -> Option<Micros> {
+        self.0.get(kind).map(|spread| Micros(spread.total.0 / u64::from(spread.count.max(1))))
+    }
     fn figures(&self) -> Vec<KindFigures> {
         let one = |(kind, spread): (&Name, &Spread)| KindFigures {
             kind: kind.clone(),

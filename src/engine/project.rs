@@ -4,6 +4,7 @@ use super::decide::undo;
 use super::explain;
 use super::figures::figures;
 use super::registry::AgentEntry;
+use super::route;
 use super::run::Run;
 use super::waits::{Wait, obstacles, standing_by};
 use super::world::World;
@@ -11,6 +12,7 @@ use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::state::{BreakerState, RunState, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{AgentView, CheckpointView, Counts, EngineView, RunView, StepDetail, StepView, StoreView};
+use std::collections::BTreeMap;
 
 /// Up to this size a view says what a rollback would do: finding its order looks at the whole graph.
 const PREVIEW_STEPS_MAX: usize = 2_000;
@@ -54,7 +56,7 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
         counts,
         attempts: run.attempts,
         faults: run.faults,
-        eta: eta(run, now),
+        eta: eta(world, run, now),
         mode: run.mode,
         frozen: run.frozen,
         question: run.question,
@@ -156,21 +158,40 @@ fn detail(world: &World, run: &Run, step: StepId, now: Micros) -> StepDetail {
     }
 }
 
-/// The longest expected way to the end from where the steps stand. Rough: slots that will be short do not count.
-fn eta(run: &Run, now: Micros) -> Option<Micros> {
+/// The time left: the longest expected way to the end from where the steps stand, or the work left for one kind of agent
+/// spread over its slots, whichever is longer. How long steps take is known from this run, else from earlier ones, else
+/// from what was estimated.
+fn eta(world: &World, run: &Run, now: Micros) -> Option<Micros> {
     if run.state.ended() || run.state == RunState::Pending {
         return None;
     }
-    let left = run.step_ids().map(|id| {
-        let (step, tail) = (run.step(id), run.tails[id.index()]);
-        match (&step.current, step.state) {
-            (Some(current), _) => {
-                let behind = run.shape.dependents[id.index()].iter().map(|d| run.tails[d.index()]).max();
-                (tail - current.worked(now)).max(behind.unwrap_or(Micros::ZERO))
-            }
-            (None, StepState::Pending | StepState::Ready | StepState::Waiting) => tail,
-            _ => Micros::ZERO,
-        }
+    let mut tails = vec![Micros::ZERO; run.steps.len()];
+    let mut work: BTreeMap<usize, Micros> = BTreeMap::new();
+    for &id in run.shape.order.iter().rev() {
+        let behind = run.shape.dependents[id.index()].iter().map(|next| tails[next.index()]).max();
+        let own = left(run, id, now);
+        tails[id.index()] = own + behind.unwrap_or_default();
+        *work.entry(run.step(id).class).or_default() += own;
+    }
+    let spread = work.into_iter().map(|(class, left)| {
+        let slots = route::unbroken(&world.registry, &run.classes[class]);
+        let slots: u64 = slots.map(|agent| u64::from(world.registry.agent(agent).definition.slots)).sum();
+        Micros(left.0 / slots.max(1))
     });
-    left.max()
+    tails.into_iter().chain(spread).max()
+}
+
+/// How long a step is still expected to be at work.
+fn left(run: &Run, id: StepId, now: Micros) -> Micros {
+    let (step, spec) = (run.step(id), run.spec(id));
+    let open = matches!(step.state, StepState::Pending | StepState::Ready | StepState::Waiting | StepState::Unknown);
+    if step.current.is_none() && !open || spec.is_approval() {
+        return Micros::ZERO;
+    }
+    let known = run.durations.mean(spec.kind()).or(spec.measured);
+    let expected = known.unwrap_or_else(|| {
+        let behind = run.shape.dependents[id.index()].iter().map(|next| run.tails[next.index()]).max();
+        run.tails[id.index()] - behind.unwrap_or_default()
+    });
+    step.current.as_ref().map_or(expected, |current| expected - current.worked(now))
 }

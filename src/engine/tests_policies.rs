@@ -675,3 +675,14 @@ fn figures_add_up() {
     assert_eq!((got.durations.len(), got.durations[0].mean, got.durations[0].max), (1, s(3), s(4)));
     assert!((summary(&sim).agents[0].utilisation - 8.0 / 9.0).abs() < 1e-9);
 }
+
+#[test]
+fn the_time_left_goes_by_what_was_measured_and_by_the_slots_there_are() {
+    let steps: Vec<Step> = (0..5).map(|at| step(&format!("s{at}"), &[], 2.0)).collect();
+    let mut sim = Sim::new(|_| (s(4), Outcome::Succeeded { output: Arc::new(json!({})) }));
+    begin(&mut sim, on_agents(steps, 1));
+    let eta = |sim: &Sim| sim.engine.view(sim.now, None).runs[0].eta.unwrap();
+    assert_eq!(eta(&sim), s(10), "five estimates on one slot");
+    sim.advance_until(s(5));
+    assert_eq!(eta(&sim), s(15), "four of four seconds each, one of them for a second already");
+}
