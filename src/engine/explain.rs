@@ -140,10 +140,13 @@ fn out_of_turn(run: &Run, step: StepId) -> Option<String> {
         return None;
     }
     let at_work = run.step_ids().find(|id| *id != step && run.step(*id).current.is_some());
-    let words = if run.mode == Mode::Hybrid { "level by level" } else { "one step at a time" };
-    match (at_work, run.first_in_order()) {
+    let (words, first) = match run.mode {
+        Mode::Hybrid => ("level by level", run.first_by_level()),
+        _ => ("one step at a time", run.first_in_order()),
+    };
+    match (at_work, first) {
         (Some(other), _) => Some(format!("{words}, and {} is under way", run.spec(other).id)),
-        (None, Some(first)) => Some(format!("{words}, and {} comes first", run.spec(*first).id)),
+        (None, Some(first)) => Some(format!("{words}, and {} comes first", run.spec(first).id)),
         (None, None) => None,
     }
 }

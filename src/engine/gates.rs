@@ -104,6 +104,11 @@ impl Gates {
         }
     }
 
+    /// It may be the turn of others: each gate is looked at again.
+    pub(crate) fn turns_changed(&mut self) {
+        self.changed.extend(0..self.gates.len());
+    }
+
     /// The step no longer stands where it stood: what it was first in line for may be another's turn.
     pub(crate) fn moved(&mut self, step: StepId) {
         for at in self.of_step(step).to_vec() {
@@ -127,20 +132,15 @@ impl Run {
 
     /// Steps of the barrier that a step stands at which are not there yet; empty once it has begun.
     pub(crate) fn missing_at_barrier(&self, step: StepId) -> Vec<StepId> {
-        let Some(barrier) = self.spec(step).barrier.as_ref().filter(|_| self.step(step).started.is_none()) else {
+        let waits = self.step(step).started.is_none() && !seeded(Bug::BarrierIgnored);
+        let Some(barrier) = self.spec(step).barrier.as_ref().filter(|_| waits) else {
             return Vec::new();
         };
         let there = |id: &StepId| {
             let other = self.step(*id);
-            let waits_there = || match &other.wait {
-                Some((why, _)) => matches!(why, WaitReason::Barrier { .. }) || why.asks_a_person(),
-                None => false,
-            };
-            *id == step
-                || other.state.ended()
-                || other.started.is_some()
-                || other.state == StepState::Ready
-                || waits_there()
+            // Whatever else holds it up, it does so behind the barrier.
+            let arrived = matches!(other.state, StepState::Ready | StepState::Waiting);
+            *id == step || arrived || other.started.is_some() || other.state.ended()
         };
         let members = self.gates.barriers.get(barrier).map_or(&[][..], Vec::as_slice);
         members.iter().filter(|id| !there(id)).copied().collect()
@@ -164,12 +164,13 @@ impl Run {
             entry.state == StepState::Waiting
                 && entry.wait.as_ref().is_some_and(|(why, _)| self.gates.gates[gate].is_waited_for_in(why))
         };
-        self.gates.gates[gate].members.iter().filter(waits).min_by_key(|id| self.place(**id)).copied()
+        let members = self.gates.gates[gate].members.iter().filter(waits);
+        members.min_by_key(|id| (!self.has_turn(**id), self.place(**id))).copied()
     }
 
-    /// Steps that stand in the queue and are about to take the gate.
+    /// Steps that stand in the queue and are about to take the gate, as far as it is their turn.
     pub(crate) fn at_the_door(&self, gate: usize) -> usize {
-        let ready = |id: &&StepId| self.step(**id).state == StepState::Ready;
+        let ready = |id: &&StepId| self.step(**id).state == StepState::Ready && self.has_turn(**id);
         self.gates.gates[gate].members.iter().filter(ready).count()
     }
 }

@@ -111,10 +111,9 @@ impl Engine {
         let in_use = self.world.agents_in_use();
         let id = self.world.load(workflow, name, seed)?;
         let folded = restore::restore(&mut self.world, id, snapshot, events);
-        // Whether they are broken is known better from the runs under way than from an old journal.
-        for (agent, broken, breaks) in in_use {
-            let entry = self.world.registry.agent_mut(agent);
-            (entry.broken, entry.breaks) = (broken, breaks);
+        // Whether they take work is known better from the runs under way than from an old journal.
+        for (agent, standing) in in_use.into_iter().filter(|_| !seeded(Bug::OldJournalRules)) {
+            self.world.registry.agent_mut(agent).stands(standing);
         }
         if let Err(fault) = folded {
             self.world.unload(id);

@@ -87,7 +87,7 @@ fn check_steps(run: &Run) -> Result<(), String> {
     for (what, order, cursor) in
         [("first open step", &run.shape.order, run.cursor), ("the same by levels", &*run.by_level, run.level_cursor)]
     {
-        let first_open = order.iter().position(|id| !run.step(*id).state.ended()).unwrap_or(order.len());
+        let first_open = order.iter().position(|id| !run.has_had_its_turn(*id)).unwrap_or(order.len());
         agree!(what, cursor, first_open);
     }
     for gate in &run.gates.gates {
@@ -134,8 +134,9 @@ fn check_wait(world: &World, run: &Run, id: StepId) -> Result<(), String> {
                 return Err(format!("{name} is ready although it waits for {}", why.word()));
             }
             if let Some(why) = run.held_up(id).filter(|_| run.state == RunState::Running && run.has_turn(id)) {
-                // Whoever is at the door of a gate may find it taken; the next look sends it back.
-                let late = matches!(why, WaitReason::Lock { .. } | WaitReason::Semaphore { .. });
+                // Whoever is at the door of a gate may find it taken, and whoever passed a barrier may find another one
+                // opened again; when its turn comes it is sent back.
+                let late = !matches!(why, WaitReason::Barrier { .. }) || run.step(id).state == StepState::Ready;
                 return if late { Ok(()) } else { Err(format!("{name} is ready although {} holds it up", why.word())) };
             }
             Ok(())
@@ -163,7 +164,13 @@ fn check_undo(world: &World, run: &Run) -> Result<(), String> {
         return Err("two steps are being undone at once".to_owned());
     }
     let Some(&first) = run.undo.front() else {
-        return if undoing.is_empty() { Ok(()) } else { Err("a step is being undone that is not to be".to_owned()) };
+        // Where upbeat itself is to end, what is being undone is cut off.
+        let ends = |id: &StepId| run.step(*id).current.as_ref().is_some_and(|current| current.ending.is_some());
+        return if undoing.iter().all(ends) {
+            Ok(())
+        } else {
+            Err("a step is being undone that is not to be".to_owned())
+        };
     };
     let step = run.step(first);
     let free = |class: usize| {

@@ -38,6 +38,9 @@ pub(crate) fn before(world: &World, event: &Event, effects: &mut Vec<Effect>) {
             if run.frozen =>
         {
             halt(run, false, effects);
+            if !seeded(Bug::TimerOfHaltedLost) {
+                time_anew(run, event.at, effects);
+            }
         }
         _ => {}
     }
@@ -62,16 +65,12 @@ pub(crate) fn after(world: &World, event: &Event, effects: &mut Vec<Effect>) {
         | EventKind::RunResumed => {
             set_deadline(run, effects);
             set_again(world, run, effects);
-            time_anew(run, event.at, effects);
         }
         EventKind::RunPausing { .. }
         | EventKind::RunStopping
         | EventKind::RunCancelling { .. }
-        | EventKind::RunCompensating { .. } => {
-            set_again(world, run, effects);
-            time_anew(run, event.at, effects);
-        }
-        EventKind::RunPaused { frozen: true } => halt(run, true, effects),
+        | EventKind::RunCompensating { .. } => set_again(world, run, effects),
+        EventKind::RunPaused { frozen: true } if !seeded(Bug::NotHalted) => halt(run, true, effects),
         EventKind::RunFinished { .. } => effects.push(Effect::Finished { run: run.id }),
         EventKind::StepWaiting { step, why, until: Some(at) } => {
             effects.extend(timer_of(run, *step, why, *at));
@@ -116,10 +115,10 @@ fn time(run: &Run, step: StepId, attempt: u32, now: Micros, worked: Micros, effe
     }
 }
 
-/// The timers of attempts that were halted: their clocks go on from where they stood.
+/// The timers of attempts that are halted and go on now: their clocks go on from where they stood.
 fn time_anew(run: &Run, now: Micros, effects: &mut Vec<Effect>) {
     for step in run.step_ids() {
-        if let Some(current) = run.step(step).current.as_ref().filter(|current| current.halted_for > Micros::ZERO) {
+        if let Some(current) = run.step(step).current.as_ref().filter(|current| current.halted.is_some()) {
             time(run, step, current.attempt, now, current.worked(now), effects);
         }
     }

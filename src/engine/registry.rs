@@ -51,7 +51,29 @@ pub(crate) struct AgentEntry {
     measured: BTreeMap<Name, (u32, Micros)>,
 }
 
+/// Whether an agent takes work.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    broken: Option<Broken>,
+    breaks: u32,
+    breaker: Breaker,
+    parked: Option<Micros>,
+    parkings: u32,
+    said: u32,
+}
+
 impl AgentEntry {
+    /// Whether it takes work, to be noted while a journal is read that knows it otherwise.
+    pub(crate) fn standing(&self) -> Standing {
+        let (breaker, broken) = (self.breaker.clone(), self.broken.clone());
+        let (breaks, parked, parkings, said) = (self.breaks, self.parked, self.parkings, self.said);
+        Standing { broken, breaks, breaker, parked, parkings, said }
+    }
+    /// It stands as it was noted.
+    pub(crate) fn stands(&mut self, standing: Standing) {
+        (self.broken, self.breaks, self.breaker) = (standing.broken, standing.breaks, standing.breaker);
+        (self.parked, self.parkings, self.said) = (standing.parked, standing.parkings, standing.said);
+    }
     /// Whether it takes work at all, room aside.
     pub(crate) fn is_open(&self) -> bool {
         let sound = self.broken.is_none() || seeded(Bug::BrokenAgentGetsWork);

@@ -54,8 +54,11 @@ fn fits(run: &Run, event: &Event) -> Result<(), String> {
         return Err("it names an agent that the workflow does not have".to_owned());
     }
     let begins = matches!(event.kind, EventKind::RunStarted { .. });
-    // Only priorities and the definition can be changed before the start.
-    let may_come_early = matches!(event.kind, EventKind::PriorityChanged { .. } | EventKind::WorkflowChanged { .. });
+    // Only priorities, agents and the definition can be changed before the start.
+    let may_come_early = matches!(
+        event.kind,
+        EventKind::PriorityChanged { .. } | EventKind::StepTakenOver { .. } | EventKind::WorkflowChanged { .. }
+    );
     let early = run.started.is_none() && may_come_early;
     if begins == run.started.is_some() && !early {
         return Err("a run starts once, before anything else".to_owned());

@@ -14,7 +14,8 @@ pub(crate) fn unbroken<'r>(registry: &'r Registry, class: &'r Class) -> impl Ite
     let regular = regular.into_iter().any(|entry| entry.is_sound() && !entry.definition.backup);
     class.candidates.iter().copied().filter(move |id| {
         let entry = registry.agent(*id);
-        (entry.broken.is_none() || seeded(Bug::BrokenAgentGetsWork)) && (!regular || !entry.definition.backup)
+        (entry.broken.is_none() || seeded(Bug::BrokenAgentGetsWork))
+            && (!regular || !entry.definition.backup || seeded(Bug::BackupBesideOthers))
     })
 }
 
@@ -38,13 +39,13 @@ pub(crate) fn obstacle(registry: &Registry, class: &Class) -> Option<(WaitReason
     // What ends first is the reason: an agent both parked and behind a breaker waits for the later of the two.
     let parked = |id: &AgentId| registry.agent(*id).parked;
     let opens = |id: &AgentId| match registry.agent(*id).breaker.state {
-        BreakerState::Open { until, .. } => Some(until),
+        BreakerState::Open { until, .. } => Some(until.max(parked(id).unwrap_or_default())),
         _ => None,
     };
     let behind = |id: &AgentId| !registry.agent(*id).breaker.admits();
     let limited: Vec<AgentId> = all.iter().copied().filter(|id| !behind(id)).collect();
     let next_call = limited.iter().filter_map(parked).min();
-    let next_probe = all.iter().filter(|id| behind(id)).filter_map(|id| opens(id).max(parked(id))).min();
+    let next_probe = all.iter().filter(|id| behind(id)).filter_map(opens).min();
     let calls_first = next_call.is_some_and(|call| next_probe.is_none_or(|probe| call <= probe));
     if calls_first {
         return Some((WaitReason::RateLimit { capability, agents: limited }, next_call));

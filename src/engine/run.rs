@@ -272,9 +272,14 @@ impl Run {
     /// How a need that asks `step` to end as `on` stands.
     pub(crate) fn need_state(&self, step: StepId, on: NeedOn) -> NeedState {
         let ended = self.step(step);
+        // Undoing what a step did does not change how it had ended.
+        let state = match (&ended.undo, ended.state) {
+            (Some(undo), StepState::Compensating | StepState::Compensated) => undo.before,
+            (_, state) => state,
+        };
         let upstream = NeedState::Lost(SkipReason::Upstream { need: step });
         let not_needed = NeedState::Lost(SkipReason::NotNeeded { need: step });
-        match (ended.state, on) {
+        match (state, on) {
             (state, _) if !state.ended() => NeedState::Open,
             (_, NeedOn::Completed)
             | (StepState::Succeeded, NeedOn::Succeeded)
@@ -306,7 +311,7 @@ impl Run {
         let mut found = Vec::new();
         while let Some(at) = stack.pop() {
             for &(next, on) in &self.dependents[at.index()] {
-                if on == NeedOn::Succeeded && !taken[next.index()] && !self.step(next).state.ended() {
+                if on == NeedOn::Succeeded && !taken[next.index()] && !self.has_had_its_turn(next) {
                     taken[next.index()] = true;
                     stack.push(next);
                     found.push(next);
@@ -354,35 +359,49 @@ impl Run {
         self.classes.len() - 1
     }
 
+    /// Whether the step has ended, also if what it did is being undone.
+    pub(crate) fn has_had_its_turn(&self, step: StepId) -> bool {
+        let state = self.step(step).state;
+        state.ended() || state == StepState::Compensating
+    }
+
+    /// Who comes first in an order, from that place on. Who waits at a barrier, and who needs it, lets others pass: it
+    /// waits for them.
+    fn first_from(&self, order: &[StepId], cursor: usize) -> Option<StepId> {
+        let lets_pass = |id: StepId| {
+            let entry = self.step(id);
+            entry.state == StepState::Pending || matches!(entry.wait, Some((WaitReason::Barrier { .. }, _)))
+        };
+        let open = order.get(cursor..).unwrap_or_default().iter().copied();
+        open.into_iter().find(|id| !self.has_had_its_turn(*id) && !lets_pass(*id))
+    }
+
+    /// The step whose turn it is in sequential order.
+    pub(crate) fn first_in_order(&self) -> Option<StepId> {
+        self.first_from(&self.shape.order, self.cursor)
+    }
+
+    /// The first step of the level whose turn it is in hybrid order.
+    pub(crate) fn first_by_level(&self) -> Option<StepId> {
+        self.first_from(&self.by_level, self.level_cursor)
+    }
+
     /// Whether the step's turn has come, as far as the order of work goes.
     pub(crate) fn has_turn(&self, step: StepId) -> bool {
-        let alone = |first: Option<&StepId>| {
+        let alone = |first: Option<StepId>| {
             let others = self.active - u32::from(self.step(step).current.is_some());
-            first == Some(&step) && others == 0
+            first == Some(step) && others == 0
         };
         match self.mode {
             Mode::Parallel | Mode::Auto => true,
-            Mode::Sequential => alone(self.first_in_order()),
+            Mode::Sequential => alone(self.first_in_order()) || seeded(Bug::OrderIgnored),
             Mode::Hybrid => {
-                let first = self.first_in_order();
+                let first = self.first_by_level();
                 let level = |step: StepId| self.shape.level[step.index()];
-                let same = first.is_some_and(|first| level(*first) == level(step));
+                let same = first.is_some_and(|first| level(first) == level(step));
                 if self.is_wide(level(step)) { same } else { alone(first) }
             }
         }
-    }
-
-    /// The step that the order of work stands at: the first that has not ended and is not held at a barrier, where it
-    /// waits for steps that come later.
-    pub(crate) fn first_in_order(&self) -> Option<&StepId> {
-        let rest = match self.mode {
-            Mode::Hybrid => &self.by_level[self.level_cursor..],
-            _ => &self.shape.order[self.cursor..],
-        };
-        rest.iter().find(|id| {
-            let step = self.step(**id);
-            !step.state.ended() && !matches!(step.wait, Some((WaitReason::Barrier { .. }, _)))
-        })
     }
 
     /// Whether hybrid order does a level in parallel.
@@ -399,7 +418,9 @@ impl Run {
             .fallback
             .is_some_and(|at| matches!(self.spec(step).fallback.get(at as usize), Some(Fallback::Value(_))));
         let done = entry.state == StepState::Succeeded && !entry.foreign && !by_value;
-        self.spec(step).compensate.is_some() && entry.undo.is_none() && (done || entry.in_doubt)
+        self.spec(step).compensate.is_some()
+            && entry.undo.is_none()
+            && (done || entry.in_doubt && !seeded(Bug::DoubtLeftAlone))
     }
 
     /// The first step done after which there is no way back.
@@ -472,9 +493,9 @@ impl Run {
                 _ => {}
             }
         }
-        let first_open = self.shape.order.iter().position(|id| !self.step(*id).state.ended());
+        let first_open = self.shape.order.iter().position(|id| !self.has_had_its_turn(*id));
         self.cursor = first_open.unwrap_or(self.steps.len());
-        let first_open = self.by_level.iter().position(|id| !self.step(*id).state.ended());
+        let first_open = self.by_level.iter().position(|id| !self.has_had_its_turn(*id));
         self.level_cursor = first_open.unwrap_or(self.steps.len());
         self.recount_gates();
     }

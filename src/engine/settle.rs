@@ -3,9 +3,8 @@
 //! Called after every batch of events until nothing more follows. Each call decides about one kind of thing only, so
 //! that the next decision sees the state that this one led to.
 
-use super::decide::step::{fall_back, input_of, ready_again, take_fallback};
+use super::decide::step::{give_up, input_of, ready_again, take_fallback};
 use super::decide::undo;
-use super::gates::gate_reason;
 use super::ready::Rank;
 use super::route;
 use super::run::Run;
@@ -15,7 +14,7 @@ use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::{EndingWhy, EventKind};
 use crate::model::id::{AgentId, RunId, StepId};
-use crate::model::policy::{Mode, Recovery};
+use crate::model::policy::{Mode, OnCancel, Recovery};
 use crate::model::state::{EndCause, RunState, StepState, WaitReason};
 use crate::model::step::Work;
 use crate::model::time::Micros;
@@ -68,8 +67,11 @@ fn fail_early(run: &Run, decided: &mut Decided) {
     if !run.fresh_failure || run.cause.is_some() || run.rollback.is_some() {
         return;
     }
+    // To undo something is to begin something: a run that stands still is rolled back when it goes on.
     let cause = match run.workflow.recovery {
+        Recovery::FailFast if run.state == RunState::Paused && undoes_what_it_cuts_off(run) => return,
         Recovery::FailFast => EndCause::FailFast,
+        Recovery::Rollback if run.state != RunState::Running => return,
         Recovery::Rollback if verdict::missed_means_failed(run) && run.can_be_rolled_back() && !run.may_succeed() => {
             EndCause::Rollback
         }
@@ -77,6 +79,11 @@ fn fail_early(run: &Run, decided: &mut Decided) {
     };
     decided.push((run.id, EventKind::RunCancelling { cause }));
     end_everything(run, cause, decided);
+}
+
+/// Whether ending what runs leads to undoing it.
+fn undoes_what_it_cuts_off(run: &Run) -> bool {
+    run.workflow.steps.iter().any(|step| step.on_cancel == OnCancel::Compensate)
 }
 
 /// Pending steps that lost a need are skipped, one at a time: one that lost two at once is skipped once.
@@ -111,7 +118,8 @@ fn open_steps(run: &mut Run, now: Micros, decided: &mut Decided) {
                     decided.push((run.id, EventKind::StepWaiting { step, why: WaitReason::Approval, until }));
                 }
             }
-            Err(message) => fall_back(run, step, Failure::new(FailureClass::Permanent, message), decided),
+            // Whoever stands in for it would be asked with the same input.
+            Err(message) => give_up(run, step, Failure::new(FailureClass::Permanent, message), decided),
         }
     }
 }
@@ -134,6 +142,9 @@ fn hold_up(run: &mut Run, decided: &mut Decided) {
         let free = members.filter(at_barrier).filter(|id| run.missing_at_barrier(*id).is_empty());
         decided.extend(free.map(|step| (run.id, ready_again(step))));
     }
+    if !matches!(run.mode, Mode::Parallel | Mode::Auto) {
+        run.gates.turns_changed();
+    }
     while decided.is_empty()
         && let Some(gate) = run.gates.changed.pop_first()
     {
@@ -153,7 +164,10 @@ fn hold_up(run: &mut Run, decided: &mut Decided) {
 fn leave_full_agents_alone(world: &World, run: &Run, now: Micros, decided: &mut Decided) {
     for &agent in &run.limited {
         let entry = world.registry.agent(agent);
-        let Some(limit) = entry.definition.rate_limit.filter(|_| entry.parked.is_none()) else { continue };
+        let Some(limit) = entry.definition.rate_limit.filter(|_| entry.parked.is_none() && !seeded(Bug::RateIgnored))
+        else {
+            continue;
+        };
         if let Some(until) = entry.window.full_until(limit, now) {
             for run in world.live_runs_with(agent) {
                 decided.push((run.id, EventKind::AgentParked { agent, until, said: None }));
@@ -170,9 +184,9 @@ fn dispatch(world: &World, run: &Run, now: Micros, decided: &mut Decided) {
         return;
     }
     let Some((step, agent)) = choice(world, run, now) else { return };
-    if let Some(gate) = run.gates.of_step(step).iter().map(|at| &run.gates.gates[*at]).find(|gate| !gate.has_permit()) {
-        // Another took it since this one became ready.
-        decided.push((run.id, EventKind::StepWaiting { step, why: gate_reason(gate), until: None }));
+    if let Some(why) = run.held_up(step) {
+        // Another took it since this one became ready, or one that was at the barrier was opened again.
+        decided.push((run.id, EventKind::StepWaiting { step, why, until: None }));
         return;
     }
     if run.step(step).state == StepState::Waiting {

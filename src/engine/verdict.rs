@@ -16,9 +16,10 @@ pub(crate) fn end(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     }
     let over = run.all_ended() && run.question.is_none();
     let undoes = run.rollback.is_some() || !run.undo.is_empty() || run.cause == Some(EndCause::Rollback);
+    let more = over && more_follows(run);
     match run.state {
-        RunState::Pausing if !over || undoes => decided.push((run.id, EventKind::RunPaused { frozen: false })),
-        RunState::Paused if undoes => {}
+        RunState::Pausing if !over || undoes || more => decided.push((run.id, EventKind::RunPaused { frozen: false })),
+        RunState::Paused if undoes || more => {}
         RunState::Compensating if run.undo.is_empty() => conclude(run, decided),
         RunState::Compensating => {}
         RunState::Stopping if !over => end_everything(run, EndCause::Stop, decided),
@@ -69,6 +70,14 @@ fn conclude(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
         return;
     }
     decided.push((run.id, verdict(run, met, succeeded == counted)));
+}
+
+/// Whether a run whose steps have all ended goes on when nothing holds it: once more, with a question, or back.
+fn more_follows(run: &Run) -> bool {
+    let (succeeded, counted) = run.share();
+    let met = run.enough(succeeded, counted) && !run.critical_failed();
+    let asks = run.workflow.on_threshold_missed == OnThresholdMissed::Escalate;
+    run.cause.is_none() && (again(run, met) || !met && (asks || run.can_be_rolled_back()))
 }
 
 /// Whether what failed is to be tried once more. After a step that cannot be undone that is all that is left.

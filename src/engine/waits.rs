@@ -71,7 +71,7 @@ fn by_agents(obstacle: Option<Wait>) -> (StepState, Option<Wait>) {
 fn at_gate(run: &Run, why: &WaitReason) -> WaitReason {
     let Some(gate) = run.gates.gates.iter().find(|gate| gate.is_waited_for_in(why)) else { return why.clone() };
     let mut shown = gate.clone();
-    let first = gate.members.iter().find(|id| run.step(**id).state == StepState::Ready);
+    let first = gate.members.iter().find(|id| run.step(**id).state == StepState::Ready && run.has_turn(**id));
     if shown.holders.len() < shown.permits as usize {
         shown.holders.extend(first);
     }

@@ -15,7 +15,9 @@ pub(crate) struct Window(VecDeque<Micros>);
 impl Window {
     /// A call begins.
     pub(crate) fn call(&mut self, limit: RateLimit, at: Micros) {
-        self.0.push_back(at);
+        // A journal that is opened beside others may tell of earlier calls than those that are known.
+        let later = self.0.iter().rev().take_while(|other| **other > at).count();
+        self.0.insert(self.0.len() - later, at);
         while self.0.len() > limit.calls as usize {
             self.0.pop_front();
         }

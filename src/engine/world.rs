@@ -1,10 +1,9 @@
 //! The engine's whole state: runs and the registry they share.
 
-use super::registry::Registry;
+use super::registry::{Registry, Standing};
 use super::run::{Run, new_run};
 use crate::model::command::Rejection;
 use crate::model::id::{AgentId, Name, RunId};
-use crate::model::state::Broken;
 use crate::model::workflow::Workflow;
 use std::sync::Arc;
 
@@ -31,12 +30,11 @@ impl World {
         self.runs.iter().filter(move |run| run.started.is_some() && !run.state.ended() && run.agents.contains(&agent))
     }
 
-    /// Agents of runs under way, whether they are broken, and how often they broke.
-    pub(crate) fn agents_in_use(&self) -> Vec<(AgentId, Option<Broken>, u32)> {
+    /// Agents of runs under way, and whether they take work.
+    pub(crate) fn agents_in_use(&self) -> Vec<(AgentId, Standing)> {
         let ids = (0..self.registry.agents.len()).map(AgentId::from_index);
         let in_use = ids.filter(|id| self.live_runs_with(*id).next().is_some());
-        let state = |id| (self.registry.agent(id).broken.clone(), self.registry.agent(id).breaks);
-        in_use.map(|id| (id, state(id))).map(|(id, (broken, breaks))| (id, broken, breaks)).collect()
+        in_use.map(|id| (id, self.registry.agent(id).standing())).collect()
     }
 
     /// Takes the last run out again; its agents stay known.

@@ -90,11 +90,39 @@ pub enum Bug {
     FrozenClockRuns,
     /// An agent that takes no calls is never asked again after a crash.
     TimerOfParkingLost,
+    /// A run tries again as often as its steps would.
+    RetryBudgetIgnored,
+    /// A retry is begun that cannot end before the deadline.
+    RetriedTooLate,
+    /// A step does not wait at its barrier.
+    BarrierIgnored,
+    /// A declared rate is not looked at.
+    RateIgnored,
+    /// More than one attempt probes an agent.
+    ManyProbes,
+    /// An attempt that began before a breaker changed tells it what to do now.
+    OldOutcomeCounts,
+    /// Time in which an attempt was halted counts as worked.
+    HaltCounts,
+    /// An attempt that was halted has no timeout any more.
+    TimerOfHaltedLost,
+    /// A run is frozen, and its attempts go on.
+    NotHalted,
+    /// A backup is given work while others are there.
+    BackupBesideOthers,
+    /// What may have been done is not undone.
+    DoubtLeftAlone,
+    /// In sequential order the next step does not wait for its turn.
+    OrderIgnored,
+    /// A run asks whether what was done will do while more is done.
+    QuestionStays,
+    /// What an old journal says of an agent holds for runs under way.
+    OldJournalRules,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 57] = [
         Self::StaleTimeoutAccepted,
         Self::StaleBackoffAccepted,
         Self::DeadlineEpochIgnored,
@@ -138,6 +166,20 @@ impl Bug {
         Self::PivotIgnored,
         Self::FrozenClockRuns,
         Self::TimerOfParkingLost,
+        Self::RetryBudgetIgnored,
+        Self::RetriedTooLate,
+        Self::BarrierIgnored,
+        Self::RateIgnored,
+        Self::ManyProbes,
+        Self::OldOutcomeCounts,
+        Self::HaltCounts,
+        Self::TimerOfHaltedLost,
+        Self::NotHalted,
+        Self::BackupBesideOthers,
+        Self::DoubtLeftAlone,
+        Self::OrderIgnored,
+        Self::QuestionStays,
+        Self::OldJournalRules,
     ];
 }
 

@@ -177,7 +177,8 @@ pub(crate) fn cancel(run: &Run, cause: EndCause, decided: &mut Decided) -> Resul
     if run.rollback.is_some() && !must {
         return Err(refuse(run, "cancelled"));
     }
-    if run.state != RunState::Cancelling {
+    let ends_anyway = matches!(run.cause, Some(EndCause::Quit | EndCause::Terminate | EndCause::HangUp));
+    if run.state != RunState::Cancelling || must && !ends_anyway {
         decided.push((run.id, EventKind::RunCancelling { cause }));
     }
     end_everything(run, cause, decided);

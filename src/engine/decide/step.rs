@@ -5,7 +5,7 @@ use crate::engine::breaker::Says;
 use crate::engine::evolve::output_paths;
 use crate::engine::react::{DRAW_BACKOFF, ending_failure};
 use crate::engine::route;
-use crate::engine::run::{Current, Run};
+use crate::engine::run::{Current, Run, StepRun};
 use crate::engine::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
@@ -232,19 +232,29 @@ fn rate_limited(
 
 /// Whether the run may spend another retry, where it has declared how many it may.
 fn budget_allows(run: &Run) -> bool {
-    run.workflow.limits.retry_budget.is_none_or(|budget| {
-        let planned =
-            run.steps.iter().filter(|step| matches!(step.wait, Some((WaitReason::Backoff { .. }, _)))).count();
+    let declared = run.workflow.limits.retry_budget.filter(|_| !seeded(Bug::RetryBudgetIgnored));
+    declared.is_none_or(|budget| {
+        let planned = run.steps.iter().filter(|step| is_to_be_retried(step)).count();
         let planned = u32::try_from(planned).unwrap_or(u32::MAX);
         let first = run.steps.iter().filter(|step| step.started.is_some()).count();
         budget.allows(u32::try_from(first).unwrap_or(u32::MAX), run.retries + planned)
     })
 }
 
+/// Whether a retry of the step was decided and has not begun: it waits for its time, an agent, a lock.
+fn is_to_be_retried(step: &StepRun) -> bool {
+    let on_its_way = match (step.state, &step.wait) {
+        (StepState::Ready, _) => true,
+        (StepState::Waiting, Some((why, _))) => !why.asks_a_person(),
+        _ => false,
+    };
+    on_its_way && step.spent > 0 && step.fallback.is_none()
+}
+
 /// Whether an attempt that begins then could end before the run's deadline, on the fastest of these agents. Where nothing
 /// is known of its duration it counts as none.
 fn ends_in_time(world: &World, run: &Run, step: StepId, agents: &[AgentId], begin: Micros) -> bool {
-    let Some(deadline) = run.deadline() else { return true };
+    let Some(deadline) = run.deadline().filter(|_| !seeded(Bug::RetriedTooLate)) else { return true };
     let spec = run.spec_now(step);
     let known = agents.iter().filter_map(|id| world.registry.agent(*id).known(spec)).min();
     begin + known.unwrap_or_default() < deadline
@@ -262,9 +272,13 @@ fn fresh_agent(world: &World, run: &Run, step: StepId, current: &Current) -> Opt
 
 /// The next fallback, or the end.
 pub(crate) fn fall_back(run: &Run, step: StepId, failure: Failure, decided: &mut Decided) {
-    if take_fallback(run, step, decided) {
-        return;
+    if !take_fallback(run, step, decided) {
+        give_up(run, step, failure, decided);
     }
+}
+
+/// Nothing is left to be tried: the step fails, or a person is asked.
+pub(crate) fn give_up(run: &Run, step: StepId, failure: Failure, decided: &mut Decided) {
     let person = run.spec(step).on_exhausted == OnExhausted::Pause && run.cause.is_none();
     if person && failure.class != FailureClass::Deadline {
         decided.push((run.id, EventKind::StepWaiting { step, why: WaitReason::Person, until: None }));

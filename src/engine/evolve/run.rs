@@ -2,8 +2,10 @@
 
 use super::step::{reopen, set_state};
 use crate::engine::run::{Checkpoint, Rollback, Run};
+use crate::model::bug::{Bug, seeded};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::StepId;
+use crate::model::policy::OnCancel;
 use crate::model::state::{EndCause, RunState, StepState};
 use crate::model::time::Micros;
 
@@ -39,7 +41,12 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         // A cancel or a stop that was under way is carried through; anything else stands still until it is resumed. To
         // undo something is to begin something, so that stands still too.
         EventKind::RunInterrupted => {
-            let undoing = run.rollback.is_some() || run.cause == Some(EndCause::Rollback) || !run.undo.is_empty();
+            let cut_off =
+                |id: &StepId| run.step(*id).current.is_some() && run.spec(*id).on_cancel == OnCancel::Compensate;
+            let undoing = run.rollback.is_some()
+                || run.cause == Some(EndCause::Rollback)
+                || !run.undo.is_empty()
+                || run.step_ids().any(|id| cut_off(&id));
             let stands = match run.state {
                 RunState::Running | RunState::Pausing | RunState::Paused | RunState::Compensating => true,
                 RunState::Cancelling | RunState::Stopping => undoing,
@@ -115,7 +122,7 @@ fn end_pause(run: &mut Run, at: Micros) {
 fn thaw(run: &mut Run, at: Micros) {
     run.frozen = false;
     for current in run.steps.iter_mut().filter_map(|step| step.current.as_mut()) {
-        if let Some(since) = current.halted.take() {
+        if let Some(since) = current.halted.take().filter(|_| !seeded(Bug::HaltCounts)) {
             current.halted_for += at - since;
         }
     }

@@ -49,7 +49,11 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         EventKind::StepCompensating { .. }
         | EventKind::StepCompensated { .. }
         | EventKind::CompensationFailed { .. } => evolve_undo(run, event),
-        EventKind::StepReopened { step } => reopen(run, *step, at),
+        EventKind::StepReopened { step } => {
+            // What is done again, with the same idempotency key, is not undone before.
+            run.undo.retain(|other| other != step);
+            reopen(run, *step, at);
+        }
         EventKind::PriorityChanged { step, priority } => {
             let queued = run.is_queued(*step);
             let class = run.step(*step).class;
@@ -140,7 +144,7 @@ fn evolve_undo(run: &mut Run, event: &Event) {
                 let entry = run.step_mut(*step);
                 entry.undo = Some(Undo { before, since: at, spent: 0, failure: None });
                 entry.tried.clear();
-                set_cursors_back(run);
+                turn_changed(run, before);
             }
             run.step_mut(*step).wait = None;
         }
@@ -157,6 +161,7 @@ fn evolve_undo(run: &mut Run, event: &Event) {
             // What it did is still there.
             let before = run.step(*step).undo.as_ref().map_or(StepState::Succeeded, |undo| undo.before);
             set_state(run, *step, before, at);
+            turn_changed(run, before);
             if let Some(undo) = &mut run.step_mut(*step).undo {
                 undo.failure = Some(Arc::new(failure.clone()));
             }
@@ -232,12 +237,19 @@ fn end_step(run: &mut Run, step: StepId, state: StepState, at: Micros) {
     advance_cursors(run);
 }
 
+/// A step that had not ended is being undone, or is no longer: others may have their turn because of that.
+fn turn_changed(run: &mut Run, before: StepState) {
+    if !before.ended() {
+        set_cursors_back(run);
+    }
+}
+
 /// Sequential order stands at the first step that has not ended, hybrid order at the first by levels.
 fn advance_cursors(run: &mut Run) {
-    while run.shape.order.get(run.cursor).is_some_and(|step| run.step(*step).state.ended()) {
+    while run.shape.order.get(run.cursor).is_some_and(|step| run.has_had_its_turn(*step)) {
         run.cursor += 1;
     }
-    while run.by_level.get(run.level_cursor).is_some_and(|step| run.step(*step).state.ended()) {
+    while run.by_level.get(run.level_cursor).is_some_and(|step| run.has_had_its_turn(*step)) {
         run.level_cursor += 1;
     }
 }
@@ -311,7 +323,10 @@ pub(super) fn reopen(run: &mut Run, step: StepId, at: Micros) {
     if unmet == 0 {
         run.open.push(step);
     }
-    run.question = None;
+    // There is something to do again, so whether what was done will do is not the question any more.
+    if !seeded(Bug::QuestionStays) {
+        run.question = None;
+    }
     set_cursors_back(run);
 }
 
