@@ -15,13 +15,16 @@
 //! What must hold is listed in [`RULES`]. A seed that breaks a rule is a bug report: the same seed gives the same events
 //! on every machine and in every build, and `upbeat selftest --seed S` tells them.
 
+mod checks;
 mod disk;
+mod drawn;
 mod people;
 mod plan;
 mod recovery;
 mod stats;
 mod suite;
 mod watch;
+mod wishes;
 mod world;
 mod writer;
 
@@ -31,25 +34,43 @@ mod tests;
 pub use stats::{Fault, Stats};
 pub use suite::{Progress, Report, Suite};
 
-use crate::model::command::Command;
+use crate::model::command::{Answer, BreakerMode, Command};
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::rng::mix;
 use crate::model::state::{RunState, StepState};
 use crate::model::time::Micros;
 use disk::Crash;
+use serde_json::json;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use watch::Broken;
 use world::World;
 
 /// What is checked, by the word that a failure begins with. Unless another time is named: after every input.
-pub const RULES: [(&str, &str); 22] = [
+pub const RULES: [(&str, &str); 30] = [
     ("numbers", "events are numbered from 1 without gaps, also over crashes"),
     ("once", "a step succeeds at most once over its whole journal, and only after an answer or a value"),
     ("needs", "a step becomes ready only when its needs are met, and starts only when it is ready"),
     ("fence", "one attempt of a step at a time, numbered one after another, never reused, also over crashes"),
-    ("retries", "no more tries than declared, lost and parked ones aside; none is given up before they are spent"),
+    (
+        "retries",
+        "no more tries than declared, lost, parked and refused ones aside; none is given up before they are spent",
+    ),
+    ("deadline", "no retry is begun that cannot end before the run's deadline, by what is known of durations"),
+    ("budget", "no more retries than the run declares"),
     ("slots", "agents get what they can do, as much as they have slots for, and nothing while they are broken"),
+    ("rates", "nobody is called more often than declared, nor while it asked to be left alone"),
+    (
+        "breakers",
+        "breakers change when and as a naive one would; one probe at a time; nothing goes through an open one",
+    ),
     ("limits", "limits of the run and per capability hold"),
+    ("order", "sequential and hybrid order hold"),
+    ("shared", "locks, semaphores and barriers hold"),
+    ("frozen", "what is frozen stands still, does not time out, and its halts are not counted as work"),
+    (
+        "saga",
+        "what was done is undone in reverse, once, and wholly in a run that ends compensated; never behind a pivot",
+    ),
     ("paused", "nothing starts unless the run is running"),
     ("states", "no run and no step ends twice or before its parts, or goes on after its end"),
     ("cancel", "a cancel reaches every attempt of a run, and what relies on a cancelled step"),
@@ -66,7 +87,10 @@ pub const RULES: [(&str, &str); 22] = [
         "replay",
         "the journal, or a snapshot and what follows, gives the state that was lived (crashes, end, small runs)",
     ),
-    ("reasons", "a step that does not run says why, and is right (one step after every input)"),
+    (
+        "reasons",
+        "a step that does not run says why, and is right (one step after every input; all of them now and then)",
+    ),
     ("ends", "without faults every run ends, within a bounded number of turns and a bounded time"),
 ];
 
@@ -133,6 +157,10 @@ impl World {
                 }
             } else if self.strikes(Fault::AgentBroken) {
                 self.break_agent()?;
+            } else if self.strikes(Fault::AgentUnwell) {
+                self.check_health()?;
+            } else if self.plan.load && self.rng.chance(0.03) {
+                self.weigh()?;
             } else if self.rng.chance(self.plan.person) {
                 self.press()?;
             } else if !self.take_due()? {
@@ -167,7 +195,7 @@ impl World {
                 return Ok(());
             }
             if !self.see_to_it()? {
-                return Err("ends: nothing is due, nothing is waited for, and a run has not ended".to_owned());
+                return Err(format!("ends: nothing is due, nobody is asked, and {}", self.what_is_left()));
             }
         }
     }
@@ -182,16 +210,49 @@ impl World {
                 RunState::Paused | RunState::Pausing => did |= self.command(Command::Resume { run })?.is_ok(),
                 _ => {}
             }
-            for step in 0..self.plan.runs[at].workflow.steps.len() {
-                if self.watch.run(run).steps[step].state == StepState::Unknown {
-                    did |= self.command(Command::RetryStep { run, step: StepId::from_index(step) })?.is_ok();
-                }
-            }
+            did |= self.answer_all(run)?;
         }
         for agent in 0..self.watch.agents() {
             did |= self.command(Command::HealAgent { agent: AgentId::from_index(agent) })?.is_ok();
         }
+        for agent in self.watch.held_open() {
+            did |= self.command(Command::SetBreaker { agent, mode: BreakerMode::Automatic })?.is_ok();
+        }
         Ok(did)
+    }
+
+    /// Whatever a run and its steps ask gets an answer that lets them go on.
+    fn answer_all(&mut self, run: RunId) -> Result<bool, Broken> {
+        let mut did = false;
+        for at in 0..self.watch.run(run).steps.len() {
+            let step = StepId::from_index(at);
+            let seen = self.watch.run(run).step(step);
+            let asks = seen.wait.as_ref().is_some_and(|(why, _)| why.asks_a_person());
+            if asks {
+                // What was tried again and failed for ever is given a value at last.
+                let value = self.rng.chance(0.5);
+                let answer = if value { Answer::Value(json!({"out": "given"})) } else { Answer::Approve };
+                did |= self.command(Command::Answer { run, step: Some(step), answer })?.is_ok();
+            } else if seen.state == StepState::Unknown {
+                did |= self.command(Command::RetryStep { run, step })?.is_ok();
+            }
+        }
+        if self.watch.run(run).question {
+            did |= self.command(Command::Answer { run, step: None, answer: Answer::Approve })?.is_ok();
+        }
+        Ok(did)
+    }
+
+    /// The first step that has not ended, and why.
+    fn what_is_left(&self) -> String {
+        for run in (0..self.plan.runs.len()).map(RunId::from_index) {
+            let mut open = self.watch.run(run).workflow.step_ids();
+            if let Some(step) = open.find(|step| !self.watch.run(run).step(*step).state.ended()) {
+                let why = self.engine.explain(self.now, run, step);
+                return format!("step {} of run {} has not ended: {}", step.0, run.0, why.join("; "));
+            }
+        }
+        "a run has not ended whose steps have".to_owned()
     }
 
     /// All has ended: the journals hold all of it, and give the state that was lived.
@@ -202,8 +263,13 @@ impl World {
                 return Err(format!("lost: of {told} events of run {at} the journal has {}", journal.written()));
             }
             self.stats.note(journal.checksum());
-            if self.engine.summary(self.now, RunId::from_index(at)).is_none() {
+            let run = RunId::from_index(at);
+            let Some(summary) = self.engine.summary(self.now, run) else {
                 return Err(format!("states: run {at} has no summary"));
+            };
+            let busy = self.watch.run(run).busy;
+            if summary.busy != busy {
+                return Err(format!("frozen: run {at} counts {:?} of work, and {busy:?} were done", summary.busy));
             }
         }
         self.check_copies()

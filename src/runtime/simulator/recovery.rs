@@ -38,6 +38,7 @@ impl World {
         self.held = Held::default();
         self.writer = Writer::new(self.plan.sync_full);
         self.active.clear();
+        self.halted.clear();
         self.armed.clear();
         // An answer that was on its way may still come, unless the whole machine is gone.
         self.due.retain(|_, due| crash == Crash::Kill && matches!(due, Due::Again(_)));

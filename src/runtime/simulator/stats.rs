@@ -16,6 +16,12 @@ pub enum Fault {
     AgentRaces,
     /// An answer comes a second time, later.
     AnswerTwice,
+    /// An agent takes no more calls for a while.
+    AgentLimits,
+    /// An agent that works gives no sign of it.
+    AgentSilent,
+    /// A health check comes back with a fault.
+    AgentUnwell,
     /// A person breaks an agent.
     AgentBroken,
     /// The disk is full for a while.
@@ -44,12 +50,15 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::AgentFails,
         Self::AgentHangs,
         Self::AgentLost,
         Self::AgentRaces,
         Self::AnswerTwice,
+        Self::AgentLimits,
+        Self::AgentSilent,
+        Self::AgentUnwell,
         Self::AgentBroken,
         Self::DiskFull,
         Self::WriteError,
@@ -73,6 +82,9 @@ impl Fault {
             Self::AgentLost => "agent_lost",
             Self::AgentRaces => "agent_races",
             Self::AnswerTwice => "answer_twice",
+            Self::AgentLimits => "agent_limits",
+            Self::AgentSilent => "agent_silent",
+            Self::AgentUnwell => "agent_unwell",
             Self::AgentBroken => "agent_broken",
             Self::DiskFull => "disk_full",
             Self::WriteError => "write_error",

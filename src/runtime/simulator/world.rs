@@ -7,7 +7,7 @@
 use super::disk::Journal;
 use super::plan::Plan;
 use super::stats::{Fault, Stats};
-use super::watch::{Broken, Watch};
+use super::watch::{Armed, Broken, Watch};
 use super::writer::{Progress, Trouble, Writer};
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Rejection};
@@ -61,12 +61,14 @@ pub(super) struct World {
     pub(super) now: Micros,
     pub(super) due: BTreeMap<(Micros, u64), Due>,
     order: u64,
-    pub(super) armed: BTreeSet<Timer>,
+    pub(super) armed: Armed,
     pub(super) held: Held,
     pub(super) writer: Writer,
     pub(super) disk: Vec<Journal>,
     /// Attempts under way, and where their ends stand among the due things.
     pub(super) active: BTreeMap<AttemptKey, Option<(Micros, u64)>>,
+    /// Those of them that are halted, with what was due and when, counted from when they go on.
+    pub(super) halted: BTreeMap<AttemptKey, Option<(Micros, Due)>>,
     pub(super) watch: Watch,
     /// All events of each run, as they stand in a journal.
     pub(super) told: Vec<Vec<Arc<Event>>>,
@@ -91,11 +93,12 @@ impl World {
             now: Micros::ZERO,
             due: BTreeMap::new(),
             order: 0,
-            armed: BTreeSet::new(),
+            armed: Armed::new(),
             held: Held::default(),
             writer: Writer::new(plan.sync_full),
             disk: plan.runs.iter().map(|run| Journal::new(run.header)).collect(),
             active: BTreeMap::new(),
+            halted: BTreeMap::new(),
             watch: Watch::new(&plan.runs),
             told: vec![Vec::new(); runs],
             ends: vec![BTreeSet::from([0]); runs],
@@ -137,7 +140,7 @@ impl World {
     pub(super) fn at(&mut self, at: Micros, due: Due) -> (Micros, u64) {
         self.order += 1;
         if let Due::Timer(timer) = &due {
-            self.armed.insert(*timer);
+            *self.armed.entry(*timer).or_default() += 1;
         }
         self.due.insert((at, self.order), due);
         (at, self.order)
@@ -160,9 +163,12 @@ impl World {
         let Some(due) = self.due.remove(&key) else { return Ok(false) };
         self.now = self.now.max(key.0);
         match due {
+            Due::Timer(timer @ Timer::Idle { .. }) => self.listen(timer)?,
             Due::Timer(timer) => self.timer(timer)?,
             Due::Answer(completion) => {
-                self.active.remove(&(completion.run, completion.step, completion.attempt));
+                let key = (completion.run, completion.step, completion.attempt);
+                self.active.remove(&key);
+                self.halted.remove(&key);
                 self.completion(&completion)?;
                 if self.strikes(Fault::AnswerTwice) {
                     let again = self.now + self.a_while(Micros::from_secs(5));
@@ -197,9 +203,18 @@ impl World {
         self.due.keys().nth(chosen).copied()
     }
 
-    fn timer(&mut self, timer: Timer) -> Result<(), Broken> {
-        self.armed.remove(&timer);
-        let stale = self.watch.is_stale(timer);
+    /// Takes a timer from those that will be due. False: the same one will be due again.
+    pub(super) fn disarm(&mut self, timer: Timer) -> bool {
+        let left = self.armed.remove(&timer).unwrap_or(1) - 1;
+        if left > 0 {
+            self.armed.insert(timer, left);
+        }
+        left == 0
+    }
+
+    pub(super) fn timer(&mut self, timer: Timer) -> Result<(), Broken> {
+        self.disarm(timer);
+        let stale = self.watch.is_stale(timer, self.now);
         let Decision { events, .. } = self.input(&Input::Timer(timer))?;
         match (stale, events.is_empty()) {
             (true, false) => Err(format!("stale timers: {timer:?} is stale, but led to {}", names(&events))),
@@ -229,31 +244,10 @@ impl World {
         if verdict.is_err() && events.iter().any(|event| !matches!(event.kind, EventKind::CommandRefused { .. })) {
             return Err(format!("refused: {} was refused, but led to {}", command.word(), names(&events)));
         }
-        if let (Command::CancelStep { run, step }, Ok(())) = (command, &verdict) {
-            self.cancelled_along(run, step)?;
+        if verdict.is_ok() {
+            self.did_it(&command)?;
         }
         Ok(verdict)
-    }
-
-    /// What relies on the success of a cancelled step is cancelled with it.
-    fn cancelled_along(&self, run: RunId, step: StepId) -> Result<(), Broken> {
-        use crate::model::state::StepState;
-        let seen = self.watch.run(run);
-        for id in seen.workflow.step_ids() {
-            let state = seen.steps[id.index()].state;
-            let mut needs = seen.workflow.step(id).needs.iter();
-            let relies = needs.any(|need| need.step == step && need.on == crate::model::step::NeedOn::Succeeded);
-            let gone = state.ended() || state == StepState::Cancelling;
-            if relies && !gone {
-                return Err(format!(
-                    "cancel: step {} is {} although step {} was cancelled",
-                    id.0,
-                    state.word(),
-                    step.0
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Has the engine decide, and keeps what follows until it is durable.
@@ -261,6 +255,7 @@ impl World {
         self.stats.inputs += 1;
         self.tell(|| format!("> {input:?}"));
         let mut outbox = Outbox::default();
+        self.watch.hear(self.now, input);
         let verdict = self.engine.handle(self.now, input, &mut outbox);
         let events = self.decided(outbox)?;
         Ok(Decision { verdict, events })
@@ -429,6 +424,7 @@ impl World {
         }
         if self.held.is_empty() {
             self.watch.has_timers(&self.armed)?;
+            self.stands_still()?;
         }
         Ok(())
     }
@@ -453,7 +449,7 @@ impl World {
                 self.start(&order);
             }
             Effect::Stop { run, step, attempt, at_once } => self.stop((run, step, attempt), at_once),
-            Effect::Freeze { .. } => {}
+            Effect::Freeze { run, step, attempt, frozen } => self.freeze((run, step, attempt), frozen),
             Effect::SetTimer { at, timer } => {
                 self.at(at, Due::Timer(timer));
             }
@@ -477,36 +473,6 @@ impl World {
             Some(difference) => Err(format!("replay: {difference}")),
             None => Ok(()),
         }
-    }
-
-    /// One step, chosen by chance, can say why it is where it is, and is right.
-    fn has_reasons(&mut self) -> Result<(), Broken> {
-        use crate::model::state::{RunState, StepState};
-        let run = RunId::from_index(usize::try_from(self.rng.below(self.engine.runs() as u64)).unwrap_or(0));
-        let seen = self.watch.run(run);
-        let step = StepId::from_index(usize::try_from(self.rng.below(seen.steps.len() as u64)).unwrap_or(0));
-        let why = self.engine.explain(self.now, run, step);
-        let state = seen.steps[step.index()].state;
-        let Some(first) = why.first() else {
-            return Err(format!("reasons: step {} is {} without a reason", step.0, state.word()));
-        };
-        let wrong = match state {
-            StepState::Ready if seen.state == RunState::Running => first.contains("it starts now"),
-            StepState::Pending => {
-                !seen.workflow.step(step).needs.iter().any(|need| {
-                    let open = !seen.steps[need.step.index()].state.ended();
-                    open && why
-                        .iter()
-                        .any(|line| line.contains(&*seen.workflow.step(need.step).id) || line.starts_with("and "))
-                }) && seen.is_live()
-            }
-            StepState::Waiting => !first.contains("backoff") && !first.contains("nobody unbroken"),
-            _ => false,
-        };
-        if wrong {
-            return Err(format!("reasons: step {} is {}, and says: {}", step.0, state.word(), why.join("; ")));
-        }
-        Ok(())
     }
 }
 
