@@ -1,7 +1,7 @@
 //! Why is this step not running? Exact sentences, the most important first.
 
 use super::route;
-use super::run::{NeedState, Run};
+use super::run::{Class, NeedState, Run};
 use super::waits::{Wait, standing};
 use super::world::World;
 use crate::model::event::EndingWhy;
@@ -18,18 +18,20 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
     let entry = run.step(step);
     let (state, wait) = standing(world, run, step);
     match state {
+        StepState::Compensating => compensating(world, run, step, wait.as_ref(), now),
+        _ if entry.undo.as_ref().is_some_and(|undo| undo.failure.is_some()) => not_undone(run, step),
         StepState::Pending => pending(run, step),
         StepState::Ready => ready(world, run, step),
         StepState::Waiting => wait.map_or_else(Vec::new, |wait| waiting(world, run, step, &wait, now)),
         StepState::Running | StepState::Cancelling => running(world, run, step),
-        StepState::Succeeded => vec![match entry.fallback {
-            Some(at) => format!("it is done, by fallback {}", at + 1),
-            None => "it is done".to_owned(),
-        }],
+        StepState::Succeeded => succeeded(run, step),
         StepState::Failed => {
             let why = entry.failure.as_ref().map_or(String::new(), |f| format!(" ({}): {}", f.class.word(), f.message));
-            let attempts = count(entry.attempts as usize, "attempt");
-            vec![format!("it failed after {attempts}{why}"), "press R to retry it, S to go on without it".to_owned()]
+            let after = match entry.attempts {
+                0 => String::new(),
+                attempts => format!(" after {}", count(attempts as usize, "attempt")),
+            };
+            vec![format!("it failed{after}{why}"), "press R to retry it, S to go on without it".to_owned()]
         }
         StepState::Skipped => vec![skipped(run, step)],
         StepState::Cancelled => vec![match (entry.cancelled_by, run.cause) {
@@ -41,9 +43,31 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
             format!("upbeat ended while attempt {} ran; what it did is not known", entry.attempts),
             "press R to do it again, with the same idempotency key, or c to cancel it".to_owned(),
         ],
-        StepState::Compensating => compensating(world, run, step, wait.as_ref(), now),
         StepState::Compensated => vec!["what it did was undone".to_owned()],
     }
+}
+
+fn succeeded(run: &Run, step: StepId) -> Vec<String> {
+    let done = match run.step(step).fallback {
+        Some(at) => format!("it is done, by fallback {}", at + 1),
+        None => "it is done".to_owned(),
+    };
+    let place = run.undo.iter().position(|id| *id == step);
+    let before = place.and_then(|at| run.undo.get(at.checked_sub(1)?));
+    match before {
+        Some(before) => vec![format!("{done}, and is undone after {}", run.spec(*before).id)],
+        None => vec![done],
+    }
+}
+
+fn not_undone(run: &Run, step: StepId) -> Vec<String> {
+    let failure = run.step(step).undo.as_ref().and_then(|undo| undo.failure.as_ref());
+    let why = failure.map_or(String::new(), |f| format!(" ({}): {}", f.class.word(), f.message));
+    let mut all = vec![format!("what it did could not be undone{why}")];
+    if run.state == RunState::CompensationFailed {
+        all.push("press R to try that again".to_owned());
+    }
+    all
 }
 
 fn count(n: usize, noun: &str) -> String {
@@ -101,24 +125,7 @@ fn ready(world: &World, run: &Run, step: StepId) -> Vec<String> {
     let entry = run.step(step);
     let class = &run.classes[entry.class];
     all.extend(out_of_turn(run, step));
-    if run.workflow.limits.max_parallel.is_some_and(|max| run.active >= max) {
-        all.push(format!("the run's limit of {} is reached", count(run.active as usize, "attempt")));
-    }
-    let counted = run.active_of_limit(class);
-    if class.limit.is_some_and(|max| counted >= max) {
-        all.push(format!("the limit of {} for {} is reached", count(counted as usize, "attempt"), class.limited_as));
-    }
-    let able: Vec<AgentId> = route::open(&world.registry, class).collect();
-    if !able.iter().any(|id| world.registry.agent(*id).has_room(class.demand)) {
-        let slots: u32 = able.iter().map(|id| world.registry.agent(*id).definition.slots).sum();
-        let held = holders(world, run, &able);
-        let names: Vec<&str> = held.iter().map(String::as_str).collect();
-        if held.len() < slots as usize {
-            let what = "what is left of the agents' resources is too little";
-            all.push(format!("{}: {what}; the rest is taken by {}", class.asks_for, list(&names)));
-        } else {
-            all.push(format!("{}: {} of {slots} slots held by {}", class.asks_for, held.len(), list(&names)));
-        }
+    if no_room(world, run, class, &mut all) {
         let ahead = run.queue.ahead_of(entry.class, run.place(step));
         if ahead > 0 {
             all.push(format!("{} before it in the queue; waiting lifts it", stand(ahead)));
@@ -128,6 +135,31 @@ fn ready(world: &World, run: &Run, step: StepId) -> Vec<String> {
         all.push("it starts now".to_owned());
     }
     all
+}
+
+/// The limits that are reached; and whether all who could take work of this class are at work.
+fn no_room(world: &World, run: &Run, class: &Class, all: &mut Vec<String>) -> bool {
+    if run.workflow.limits.max_parallel.is_some_and(|max| run.active >= max) {
+        all.push(format!("the run's limit of {} is reached", count(run.active as usize, "attempt")));
+    }
+    let counted = run.active_of_limit(class);
+    if class.limit.is_some_and(|max| counted >= max) {
+        all.push(format!("the limit of {} for {} is reached", count(counted as usize, "attempt"), class.limited_as));
+    }
+    let able: Vec<AgentId> = route::open(&world.registry, class).collect();
+    if able.iter().any(|id| world.registry.agent(*id).has_room(class.demand)) {
+        return false;
+    }
+    let slots: u32 = able.iter().map(|id| world.registry.agent(*id).definition.slots).sum();
+    let held = holders(world, run, &able);
+    let names: Vec<&str> = held.iter().map(String::as_str).collect();
+    if held.len() < slots as usize {
+        let what = "what is left of the agents' resources is too little";
+        all.push(format!("{}: {what}; the rest is taken by {}", class.asks_for, list(&names)));
+    } else {
+        all.push(format!("{}: {} of {slots} slots held by {}", class.asks_for, held.len(), list(&names)));
+    }
+    true
 }
 
 fn stand(steps: usize) -> String {
@@ -245,10 +277,27 @@ fn compensating(world: &World, run: &Run, step: StepId, wait: Option<&Wait>, now
     let mut all = Vec::new();
     if let Some((why, until)) = wait {
         all.push(because(world, run, step, why, *until, now));
+        if let WaitReason::Capability { broken, .. } = why {
+            all.extend(broken.iter().filter_map(|id| is_broken(world, *id, now)));
+        }
     }
-    all.push("what it did is being undone".to_owned());
-    all.extend(running(world, run, step));
-    all.extend(run_reason(run).filter(|_| matches!(run.state, RunState::Pausing | RunState::Paused)));
+    let stands = matches!(run.state, RunState::Pausing | RunState::Paused);
+    if run.step(step).current.is_none() {
+        all.extend(run_reason(run).filter(|_| stands));
+        if let Some(class) = run.undo_home[step.index()].filter(|_| wait.is_none()) {
+            no_room(world, run, &run.classes[class], &mut all);
+        }
+    }
+    let halted = run.step(step).current.as_ref().is_some_and(|current| current.halted.is_some());
+    let undone = "what it did is being undone".to_owned();
+    let at_work = running(world, run, step);
+    if halted {
+        all.extend(at_work);
+        all.push(undone);
+    } else {
+        all.push(undone);
+        all.extend(at_work);
+    }
     all
 }
 

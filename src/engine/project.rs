@@ -51,7 +51,7 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
         started: run.started,
         ended: run.ended,
         paused_for: run.paused_for,
-        stuck: is_stuck(run, &steps),
+        stuck: is_stuck(world, run, &steps),
         steps,
         counts,
         attempts: run.attempts,
@@ -72,19 +72,25 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
 }
 
 /// Whether nothing will happen any more unless a person does something: nothing runs, and whatever waits, waits without
-/// an end.
-fn is_stuck(run: &Run, steps: &[StepView]) -> bool {
+/// an end. A health check may still find a broken agent well.
+fn is_stuck(world: &World, run: &Run, steps: &[StepView]) -> bool {
     let goes = matches!(run.state, RunState::Running | RunState::Compensating);
     if !goes || run.active > 0 {
         return false;
     }
     let moves = |step: &StepView| match (&step.wait, step.state) {
         (_, StepState::Ready) => true,
-        (Some((_, until)), _) => until.is_some(),
+        (Some((why, until)), _) => until.is_some() || why.agents().iter().any(|id| is_watched(world, *id)),
         (None, StepState::Compensating) => true,
         _ => false,
     };
     !steps.iter().any(moves)
+}
+
+/// Whether a health check may heal it.
+fn is_watched(world: &World, id: AgentId) -> bool {
+    let entry = world.registry.agent(id);
+    entry.definition.health.is_some() && entry.broken.as_ref().is_some_and(|broken| !broken.injected)
 }
 
 fn step_view(run: &Run, id: StepId, obstacles: &[Option<Wait>]) -> StepView {

@@ -14,7 +14,9 @@ pub(crate) fn end(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     if run.active > 0 {
         return;
     }
-    let over = run.all_ended() && run.question.is_none();
+    // Who is asked need not answer where the run is ended anyway.
+    let asks = run.question.is_some() && !matches!(run.state, RunState::Stopping | RunState::Cancelling);
+    let over = run.all_ended() && !asks;
     let undoes = run.rollback.is_some() || !run.undo.is_empty() || run.cause == Some(EndCause::Rollback);
     let more = over && more_follows(run);
     match run.state {

@@ -133,6 +133,7 @@ pub(crate) fn attempt_ended(
     let reason = match (probed, says) {
         (true, Says::Works) => "the probe succeeded".to_owned(),
         (true, _) => "the probe failed".to_owned(),
+        (false, _) if policy.failures == 1 => "a failure".to_owned(),
         (false, _) => format!("{} failures in a row", policy.failures),
     };
     changed(world, agent, to, &reason, decided);

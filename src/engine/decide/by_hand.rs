@@ -24,11 +24,22 @@ pub(crate) fn existing(run: &Run, step: StepId) -> Result<&str, Rejection> {
 pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<(), Rejection> {
     let name = existing(run, step)?;
     let entry = run.step(step);
+    if run.state == RunState::CompensationFailed && entry.undo.as_ref().is_some_and(|undo| undo.failure.is_some()) {
+        decided.push((run.id, EventKind::RunCompensating { steps: vec![step], to: None }));
+        return Ok(());
+    }
     match entry.state {
         StepState::Failed | StepState::Cancelled | StepState::Skipped => {}
+        StepState::Compensating if matches!(entry.wait, Some((WaitReason::Backoff { .. }, _))) => {
+            decided.push((run.id, EventKind::StepCompensating { step }));
+            return Ok(());
+        }
         StepState::Unknown => {
             decided.push((run.id, ready_again(step)));
             return Ok(());
+        }
+        StepState::Compensated => {
+            return Err(Rejection::with_way_out(format!("what {name} did was undone"), "begin a new run"));
         }
         StepState::Succeeded if seeded(Bug::DoneStepReopened) => {}
         StepState::Succeeded => return Err(Rejection::new(format!("{name} is done; a step completes at most once"))),

@@ -95,7 +95,9 @@ pub(crate) fn by_hand(run: &Run, to: Option<u32>, decided: &mut Decided) -> Resu
         let reason = format!("{} is done, and after it there is no way back", existing(run, pivot)?);
         return Err(Rejection::with_way_out(reason, "retry or skip what failed: only forwards is left"));
     }
-    if checkpoint.is_none() && preview.undone.is_empty() && run.active == 0 {
+    // What is under way is cut off, and undone if it says how.
+    let at_work = |id: StepId| run.step(id).current.is_some() && run.spec(id).compensate.is_some();
+    if checkpoint.is_none() && preview.undone.is_empty() && !run.step_ids().any(at_work) {
         let reason = "nothing that was done can be undone";
         return Err(Rejection::with_way_out(reason, "steps say how with `compensate`"));
     }

@@ -95,6 +95,7 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
             run.cause = *cause;
             run.ended = Some(at);
             run.question = None;
+            run.frozen = false;
             end_pause(run, at);
         }
         EventKind::RunReopened => {

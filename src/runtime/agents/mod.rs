@@ -7,7 +7,7 @@ mod mask;
 mod probe;
 pub mod process;
 mod request;
-pub(crate) mod simulated;
+pub mod simulated;
 mod verdict;
 
 pub use probe::probe;

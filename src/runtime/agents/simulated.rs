@@ -15,7 +15,8 @@ const DRAW_FAILURE: u64 = 2;
 
 /// When the agent answers, counted from its start, and what. `None`: this kind does real work. `speed` divides what
 /// simulated agents take.
-pub(crate) fn answer(order: &AttemptOrder, speed: f64) -> Option<(Micros, Outcome)> {
+#[must_use]
+pub fn answer(order: &AttemptOrder, speed: f64) -> Option<(Micros, Outcome)> {
     if order.spec().is_approval() {
         let failure = Failure::new(FailureClass::Permanent, asks_a_person(order));
         return Some((Micros::ZERO, Outcome::Failed(failure)));
