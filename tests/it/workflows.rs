@@ -103,6 +103,23 @@ fn the_work_of_the_failing_researcher_is_taken_over_whatever_the_seed() {
 }
 
 #[test]
+fn the_booked_journey_is_rolled_back_whatever_the_seed() {
+    for seed in ["0", "1", "7", "42"] {
+        let args = ["run", "workflows/saga_booking.yaml", "--clock", "virtual", "--seed", seed, "--output", "jsonl"];
+        let ended = upbeat(&args);
+        assert_eq!(ended.code, 6, "seed {seed}\n{}", ended.err);
+        let lines = ended.lines();
+        let undone = lines.iter().filter(|line| line["event"] == "step_compensated");
+        let undone: Vec<&str> = undone.filter_map(|line| line["step"].as_str()).collect();
+        assert_eq!(undone, ["guide", "car", "hotel", "flight"], "seed {seed}");
+        let result = &lines.last().unwrap()["result"];
+        assert_eq!(result["status"], "compensated");
+        assert_eq!(result["metadata"]["steps"]["compensated"], 4);
+        assert_eq!(result["errors"][0]["step"], "insurance");
+    }
+}
+
+#[test]
 fn the_same_file_and_seed_give_the_same_bytes_but_for_the_run_id() {
     let run = || {
         let args = ["run", "workflows/research_report.yaml", "--clock", "virtual", "--seed", "5", "--output", "jsonl"];
@@ -168,5 +185,5 @@ fn every_shipped_workflow_is_checked_planned_and_drawn() {
             assert!(drawn.code == 0 && !drawn.out.is_empty() && drawn.err.is_empty(), "{file} {format} {}", drawn.err);
         }
     }
-    assert!(seen >= 6);
+    assert!(seen >= 7);
 }
