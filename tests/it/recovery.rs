@@ -23,7 +23,7 @@ const STEPS: usize = 200;
 const WIDTH: usize = 10;
 
 /// Waits for a condition.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
@@ -49,17 +49,17 @@ fn workflow(folder: &Folder, seconds: &str) -> String {
     folder.file("layers.yaml", &text)
 }
 
-fn start(args: &[&str], folder: &Folder, out: &str) -> Child {
+pub(crate) fn start(args: &[&str], folder: &Folder, out: &str) -> Child {
     let out = fs::File::create(folder.path(out)).unwrap();
     let errors = fs::File::options().create(true).append(true).open(folder.path("stderr")).unwrap();
     command(args).stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap()
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-fn lines_of(folder: &Folder) -> Vec<String> {
+pub(crate) fn lines_of(folder: &Folder) -> Vec<String> {
     fs::read_to_string(folder.path("log")).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
