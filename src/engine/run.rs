@@ -81,6 +81,8 @@ pub(crate) enum Rollback {
     Whole,
     /// To this checkpoint, and it goes on.
     To(u32),
+    /// What could not be undone is tried once more, and the run ends as it would have ended then.
+    Again,
 }
 
 /// A mark that the run can roll back to.

@@ -44,6 +44,11 @@ fn conclude(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     if let Some(to) = run.rollback {
         match to {
             Rollback::To(to) if !undo_failed(run) => decided.push((run.id, EventKind::RunRolledBack { to })),
+            Rollback::Again if run.cause != Some(EndCause::Rollback) || !undo::preview(run, None).undone.is_empty() => {
+                let (succeeded, counted) = run.share();
+                let met = run.enough(succeeded, counted) && !run.critical_failed();
+                decided.push((run.id, verdict(run, met, succeeded == counted)));
+            }
             // There is no way back to the checkpoint, nor forwards from what is half undone.
             _ if !run.all_ended() => end_everything(run, EndCause::Rollback, decided),
             _ => decided.push((run.id, rolled_back(run))),

@@ -145,12 +145,17 @@ fn goes_on_after_its_end(run: &mut Run, at: Micros) {
 }
 
 fn compensate(run: &mut Run, steps: &[StepId], to: Option<u32>, at: Micros) {
-    let cause = run.cause.filter(|cause| *cause == EndCause::Rollback);
+    let again = run.state == RunState::CompensationFailed;
+    let cause = match run.cause {
+        // Whoever ended upbeat then does not end it now.
+        Some(EndCause::Quit | EndCause::Terminate | EndCause::HangUp) if again => Some(EndCause::Cancel),
+        cause => cause.filter(|cause| again || *cause == EndCause::Rollback),
+    };
     goes_on_after_its_end(run, at);
     end_pause(run, at);
     run.cause = cause;
     run.state = RunState::Compensating;
-    run.rollback = Some(to.map_or(Rollback::Whole, Rollback::To));
+    run.rollback = Some(if again { Rollback::Again } else { to.map_or(Rollback::Whole, Rollback::To) });
     run.undo = steps.iter().copied().collect();
     run.resumes += 1;
 }

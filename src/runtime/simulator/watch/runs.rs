@@ -82,9 +82,11 @@ impl RunSeen {
     pub(super) fn afterwards(&mut self, event: &Event) {
         match &event.kind {
             EventKind::RunCompensating { to, .. } => {
-                let rollback = self.cause.filter(|cause| *cause == EndCause::Rollback);
+                let must = matches!(self.cause, Some(EndCause::Quit | EndCause::Terminate | EndCause::HangUp));
+                let kept = if must { Some(EndCause::Cancel) } else { self.cause };
+                let kept = kept.filter(|cause| self.undone_again || *cause == EndCause::Rollback);
                 self.taken_up(event.at);
-                (self.cause, self.rollback) = (rollback, Some(*to));
+                (self.cause, self.rollback) = (kept, Some(*to));
                 self.goes(RunState::Compensating, event.at);
                 self.epoch += 1;
             }
@@ -171,7 +173,7 @@ impl RunSeen {
                 rule!(!failed, "saga: the run ends as compensated, and something could not be undone");
             }
             RunState::CompensationFailed => {
-                let whole = self.rollback != Some(None) || left.is_none();
+                let whole = self.rollback != Some(None) || self.undone_again || left.is_none();
                 rule!(failed && whole, "saga: the run ends as it does, and step {left:?} is not undone");
             }
             _ => {}

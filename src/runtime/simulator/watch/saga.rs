@@ -53,16 +53,18 @@ impl RunSeen {
         let wanted: BTreeSet<StepId> = self.workflow.step_ids().filter(meant).collect();
         let planned: BTreeSet<StepId> = steps.iter().copied().collect();
         let once = planned.len() == steps.len();
-        rule!(once && wanted == planned, "saga: {wanted:?} are to be undone, and {steps:?} will be");
+        let right = if again { planned.is_subset(&wanted) } else { planned == wanted };
+        rule!(once && right, "saga: {wanted:?} are to be undone, and {steps:?} will be");
         let pivot = self
             .workflow
             .step_ids()
             .find(|id| self.workflow.step(*id).pivot && self.step(*id).state == StepState::Succeeded && since(id));
-        rule!(pivot.is_none(), "saga: a rollback behind the pivot {pivot:?}");
+        rule!(again || pivot.is_none(), "saga: a rollback behind the pivot {pivot:?}");
         for step in steps {
             self.steps[step.index()].undo_failed = false;
         }
         self.to_undo = steps.iter().copied().collect();
+        self.undone_again = again;
         Ok(())
     }
 

@@ -107,6 +107,8 @@ pub(crate) struct RunSeen {
     pub(crate) cause: Option<EndCause>,
     /// It is being rolled back: to this checkpoint, or whole.
     pub(crate) rollback: Option<Option<u32>>,
+    /// It is only what could not be undone before.
+    pub(crate) undone_again: bool,
     /// What is to be undone.
     pub(crate) to_undo: VecDeque<StepId>,
     pub(crate) question: bool,
@@ -172,6 +174,7 @@ impl RunSeen {
             frozen: false,
             cause: None,
             rollback: None,
+            undone_again: false,
             to_undo: VecDeque::new(),
             question: false,
             mode: workflow.mode,
