@@ -38,12 +38,8 @@ fn rest(a: &Run, b: &Run) -> Option<String> {
         .or_else(|| differ("being left", &a.parking, &b.parking))
         .or_else(|| differ("place in the order", &a.cursor, &b.cursor))
         .or_else(|| differ("failures", &a.fresh_failure, &b.fresh_failure))
-        .or_else(|| differ("at work", &(a.active, a.active_max), &(b.active, b.active_max)))
-        .or_else(|| differ("attempts, retries", &(a.attempts, a.retries), &(b.attempts, b.retries)))
-        .or_else(|| differ("fallbacks, faults", &(a.fallbacks, a.faults), &(b.fallbacks, b.faults)))
-        .or_else(|| differ("time at work", &a.busy, &b.busy))
-        .or_else(|| differ("agents used", &a.agents_used, &b.agents_used))
-        .or_else(|| differ("usage", &a.usage, &b.usage))
+        .or_else(|| differ("at work", &a.active, &b.active))
+        .or_else(|| differ("meters", &a.meters, &b.meters))
         .or_else(|| differ("order of work", &(a.mode, &a.mode_reason), &(b.mode, &b.mode_reason)))
         .or_else(|| differ("halted", &a.frozen, &b.frozen))
         .or_else(|| differ("checkpoints", &a.checkpoints, &b.checkpoints))
@@ -52,8 +48,6 @@ fn rest(a: &Run, b: &Run) -> Option<String> {
         .or_else(|| differ("tried once more", &(a.retried, a.question), &(b.retried, b.question)))
         .or_else(|| differ("given to agents", &a.pins, &b.pins))
         .or_else(|| differ("gates", &a.gates.gates, &b.gates.gates))
-        .or_else(|| differ("durations", &a.durations, &b.durations))
-        .or_else(|| differ("ends", &(a.ended_well, a.ended_ill, a.phases), &(b.ended_well, b.ended_ill, b.phases)))
 }
 
 /// How what is known of the agents of a run differs.

@@ -1,109 +1,13 @@
-//! How a run goes, in numbers that are kept while it runs: durations per kind of step, and where the time went.
+//! How a run goes, in numbers.
 
+use super::meters::add_phase;
 use super::run::Run;
-use super::summary::lower_bound;
 use super::world::World;
-use crate::model::id::Name;
-use crate::model::state::{StepState, WaitReason};
+use crate::model::id::{AgentId, Name, StepId};
+use crate::model::state::StepState;
 use crate::model::time::Micros;
-use crate::model::view::{Figures, KindFigures, Phases};
-use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-
-/// Buckets per doubling: a bucket is 4.4 % wide, so that its middle is within 2.2 % of what is in it.
-const PER_DOUBLING: f64 = 16.0;
-
-/// Durations of one kind: counted exactly, their spread in buckets that grow with the value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Spread {
-    count: u32,
-    total: Micros,
-    max: Micros,
-    /// Count per bucket.
-    buckets: BTreeMap<u16, u32>,
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "0..=1023")]
-fn bucket(time: Micros) -> u16 {
-    ((time.0.max(1) as f64).log2() * PER_DOUBLING).round() as u16
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times are far below 2^63")]
-fn middle(bucket: u16) -> Micros {
-    Micros((f64::from(bucket) / PER_DOUBLING).exp2().round() as u64)
-}
-
-impl Spread {
-    fn add(&mut self, time: Micros) {
-        self.count += 1;
-        self.total += time;
-        self.max = self.max.max(time);
-        *self.buckets.entry(bucket(time)).or_default() += 1;
-    }
-    /// At most so many of a hundred took longer.
-    fn percentile(&self, percent: u64) -> Micros {
-        let wanted = (u64::from(self.count) * percent).div_ceil(100);
-        let mut seen = 0;
-        for (at, count) in &self.buckets {
-            seen += u64::from(*count);
-            if seen >= wanted {
-                return middle(*at).min(self.max);
-            }
-        }
-        self.max
-    }
-}
-
-/// Durations of successful attempts, per kind of step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Durations(IndexMap<Name, Spread>);
-
-impl Durations {
-    pub(crate) fn add(&mut self, kind: &str, time: Micros) {
-        if let Some(spread) = self.0.get_mut(kind) {
-            spread.add(time);
-        } else {
-            let mut spread = Spread::default();
-            spread.add(time);
-            self.0.insert(kind.into(), spread);
-        }
-    }
-    /// How long this kind took on average.
-    pub(crate) fn mean(&self, kind: &str) -> Option<Micros> {
-        self.0.get(kind).map(|spread| Micros(spread.total.0 / u64::from(spread.count.max(1))))
-    }
-    fn figures(&self) -> Vec<KindFigures> {
-        let one = |(kind, spread): (&Name, &Spread)| KindFigures {
-            kind: kind.clone(),
-            count: spread.count,
-            mean: Micros(spread.total.0 / u64::from(spread.count.max(1))),
-            p95: spread.percentile(95),
-            max: spread.max,
-        };
-        self.0.iter().map(one).collect()
-    }
-}
-
-impl Run {
-    /// A step leaves the state it has been in since `since`: the time goes to that state's phase.
-    pub(crate) fn spend(&mut self, state: StepState, wait: Option<&WaitReason>, time: Micros) {
-        if self.started.is_none() {
-            return;
-        }
-        add_phase(&mut self.phases, state, wait, time);
-    }
-}
-
-fn add_phase(phases: &mut Phases, state: StepState, wait: Option<&WaitReason>, time: Micros) {
-    match (state, wait) {
-        (StepState::Waiting, Some(WaitReason::Backoff { .. })) => phases.backoff += time,
-        (StepState::Ready | StepState::Waiting | StepState::Unknown, _) => phases.waiting += time,
-        (StepState::Running | StepState::Cancelling, _) => phases.running += time,
-        (StepState::Compensating, _) => phases.recovery += time,
-        _ => {}
-    }
-}
+use crate::model::view::Figures;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The run's figures at a moment.
 pub(crate) fn figures(world: &World, run: &Run, now: Micros) -> Figures {
@@ -111,7 +15,7 @@ pub(crate) fn figures(world: &World, run: &Run, now: Micros) -> Figures {
     let elapsed = elapsed(run, now).as_secs_f64();
     let share = |part: u32, all: u32| if all == 0 { 0.0 } else { f64::from(part) / f64::from(all) };
     let per_second = |count: u32| if elapsed > 0.0 { f64::from(count) / elapsed } else { 0.0 };
-    let mut phases = run.phases;
+    let mut phases = run.meters.phases;
     for step in run.steps.iter().filter(|step| !step.state.ended() && run.started.is_some()) {
         add_phase(&mut phases, step.state, step.wait.as_ref().map(|(why, _)| why), now.saturating_sub(step.since));
         // What failed and is not made good yet is under recovery.
@@ -123,10 +27,10 @@ pub(crate) fn figures(world: &World, run: &Run, now: Micros) -> Figures {
     }
     let bound = lower_bound(world, run, now).as_secs_f64();
     Figures {
-        durations: run.durations.figures(),
+        durations: run.meters.durations.figures(),
         throughput_per_s: per_second(run.counts.of(StepState::Succeeded)),
-        error_rate: share(run.ended_ill, run.ended_ill + run.ended_well),
-        retry_rate: share(run.retries, run.attempts),
+        error_rate: share(run.meters.ended_ill, run.meters.ended_ill + run.meters.ended_well),
+        retry_rate: share(run.meters.retries, run.meters.attempts),
         phases,
         efficiency: if elapsed > 0.0 { (bound / elapsed).min(1.0) } else { 1.0 },
         bottleneck: bottleneck(run),
@@ -153,30 +57,31 @@ fn bottleneck(run: &Run) -> Option<(Name, u32)> {
     Some((run.classes[class].asks_for.clone(), count))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::rng::Rng;
+/// No schedule on the run's agents could have been shorter than this.
+pub(crate) fn lower_bound(world: &World, run: &Run, now: Micros) -> Micros {
+    critical_path(run, now).max(slot_bound(world, run))
+}
 
-    #[test]
-    fn the_95th_percentile_is_within_4_percent_of_the_sorted_list() {
-        for seed in 0..50 {
-            let mut rng = Rng::new(seed);
-            let (mut durations, mut all) = (Durations::default(), Vec::new());
-            for _ in 0..=rng.below(400) {
-                let bits = 4 + rng.below(30);
-                let time = Micros(1 + rng.below(1 << bits));
-                durations.add("kind", time);
-                all.push(time);
-            }
-            all.sort_unstable();
-            let exact = all[(all.len() * 95).div_ceil(100) - 1].as_secs_f64();
-            let got = &durations.figures()[0];
-            assert!(
-                (got.p95.as_secs_f64() / exact - 1.0).abs() <= 0.04 || got.p95.0.abs_diff((exact * 1e6) as u64) <= 1
-            );
-            assert_eq!((got.count as usize, got.max), (all.len(), *all.last().unwrap()));
-            assert_eq!(got.mean.0, all.iter().map(|t| t.0).sum::<u64>() / all.len() as u64);
-        }
+/// The longest chain of measured step times: first start to end, along needs.
+pub(crate) fn critical_path(run: &Run, now: Micros) -> Micros {
+    let mut chain = vec![Micros::ZERO; run.steps.len()];
+    let mut longest = Micros::ZERO;
+    for &id in &run.shape.order {
+        let step = run.step(id);
+        let own = step.started.map_or(Micros::ZERO, |start| step.ended.unwrap_or(now) - start);
+        // After a retry by hand a need may have ended later than a step that relied on its first end began.
+        let earlier = |need: StepId| run.step(need).ended.is_some_and(|end| step.started.is_some_and(|s| end <= s));
+        let needs = run.spec(id).needs.iter().map(|need| need.step);
+        let before = needs.filter(|need| earlier(*need)).map(|need| chain[need.index()]).max();
+        chain[id.index()] = own + before.unwrap_or(Micros::ZERO);
+        longest = longest.max(chain[id.index()]);
     }
+    longest
+}
+
+/// Busy time spread over all slots that could have taken a step.
+fn slot_bound(world: &World, run: &Run) -> Micros {
+    let able: BTreeSet<AgentId> = run.classes.iter().flat_map(|class| class.candidates.iter().copied()).collect();
+    let slots: u64 = able.iter().map(|id| u64::from(world.registry.agent(*id).definition.slots)).sum();
+    Micros(run.meters.busy.0 / slots.max(1))
 }

@@ -4,10 +4,9 @@
 //! nothing while it waits. So no two steps can wait for each other. (What can never be met, because steps of a barrier
 //! need each other, is found by the reader.)
 
-use super::run::Run;
 use crate::model::bug::{Bug, seeded};
 use crate::model::id::{Name, StepId};
-use crate::model::state::{StepState, WaitReason};
+use crate::model::state::WaitReason;
 use crate::model::workflow::Workflow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,64 +113,6 @@ impl Gates {
         for at in self.of_step(step).to_vec() {
             self.changed.insert(at);
         }
-    }
-}
-
-impl Run {
-    /// What of its gates follows from the states of the steps.
-    pub(crate) fn recount_gates(&mut self) {
-        if self.gates.is_empty() {
-            return;
-        }
-        let at_work = self.step_ids().filter(|id| self.step(*id).current.as_ref().is_some_and(|c| !c.undo));
-        let at_work: Vec<StepId> = at_work.collect();
-        at_work.into_iter().for_each(|step| self.gates.take(step));
-        self.gates.changed = (0..self.gates.gates.len()).collect();
-        self.gates.arrived = true;
-    }
-
-    /// Steps of the barrier that a step stands at which are not there yet; empty once it has begun.
-    pub(crate) fn missing_at_barrier(&self, step: StepId) -> Vec<StepId> {
-        let waits = self.step(step).started.is_none() && !seeded(Bug::BarrierIgnored);
-        let Some(barrier) = self.spec(step).barrier.as_ref().filter(|_| waits) else {
-            return Vec::new();
-        };
-        let there = |id: &StepId| {
-            let other = self.step(*id);
-            // Whatever else holds it up, it does so behind the barrier.
-            let arrived = matches!(other.state, StepState::Ready | StepState::Waiting);
-            *id == step || arrived || other.started.is_some() || other.state.ended()
-        };
-        let members = self.gates.barriers.get(barrier).map_or(&[][..], Vec::as_slice);
-        members.iter().filter(|id| !there(id)).copied().collect()
-    }
-
-    /// What of the shared holds a step up now.
-    pub(crate) fn held_up(&self, step: StepId) -> Option<WaitReason> {
-        let missing = self.missing_at_barrier(step);
-        if !missing.is_empty() {
-            let barrier = self.spec(step).barrier.clone()?;
-            return Some(WaitReason::Barrier { barrier, missing });
-        }
-        let full = self.gates.of_step(step).iter().map(|at| &self.gates.gates[*at]).find(|gate| !gate.has_permit())?;
-        Some(gate_reason(full))
-    }
-
-    /// Who goes next through a gate among those that wait for it: in the order of the queue.
-    pub(crate) fn next_at(&self, gate: usize) -> Option<StepId> {
-        let waits = |id: &&StepId| {
-            let entry = self.step(**id);
-            entry.state == StepState::Waiting
-                && entry.wait.as_ref().is_some_and(|(why, _)| self.gates.gates[gate].is_waited_for_in(why))
-        };
-        let members = self.gates.gates[gate].members.iter().filter(waits);
-        members.min_by_key(|id| (!self.has_turn(**id), self.place(**id))).copied()
-    }
-
-    /// Steps that stand in the queue and are about to take the gate, as far as it is their turn.
-    pub(crate) fn at_the_door(&self, gate: usize) -> usize {
-        let ready = |id: &&StepId| self.step(**id).state == StepState::Ready && self.has_turn(**id);
-        self.gates.gates[gate].members.iter().filter(ready).count()
     }
 }
 

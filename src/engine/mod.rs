@@ -16,13 +16,18 @@
 mod breaker;
 mod compare;
 mod decide;
+mod ending;
 mod evolve;
 pub mod explain;
 mod figures;
 mod gates;
 pub mod graph;
 mod input;
+mod make;
+mod meters;
 mod oracle;
+mod order;
+mod passage;
 mod project;
 mod react;
 mod ready;
@@ -42,9 +47,9 @@ mod world;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
-mod tests;
+mod stories;
 #[cfg(test)]
-mod tests_policies;
+mod tests;
 #[cfg(test)]
 mod tests_recovery;
 

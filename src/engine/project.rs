@@ -54,8 +54,8 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
         stuck: is_stuck(world, run, &steps),
         steps,
         counts,
-        attempts: run.attempts,
-        faults: run.faults,
+        attempts: run.meters.attempts,
+        faults: run.meters.faults,
         eta: eta(world, run, now),
         mode: run.mode,
         frozen: run.frozen,
@@ -194,7 +194,7 @@ fn left(run: &Run, id: StepId, now: Micros) -> Micros {
     if step.current.is_none() && !open || spec.is_approval() {
         return Micros::ZERO;
     }
-    let known = run.durations.mean(spec.kind()).or(spec.measured);
+    let known = run.meters.durations.mean(spec.kind()).or(spec.measured);
     let expected = known.unwrap_or_else(|| {
         let behind = run.shape.dependents[id.index()].iter().map(|next| run.tails[next.index()]).max();
         run.tails[id.index()] - behind.unwrap_or_default()

@@ -1,6 +1,7 @@
 //! A run that goes on under another definition: what has ended stays, by the names of its steps; the rest begins anew.
 
-use super::run::{Checkpoint, StepRun, new_run};
+use super::make::new_run;
+use super::run::{Checkpoint, StepRun};
 use super::world::World;
 use crate::model::id::{RunId, StepId};
 use crate::model::policy::Mode;
@@ -26,15 +27,12 @@ pub(crate) fn redefine(world: &mut World, id: RunId, workflow: &Arc<Workflow>, m
     (run.started, run.ended, run.paused_since) = (old.started, old.ended, old.paused_since);
     (run.paused_for, run.deadline_moved, run.resumes) = (old.paused_for, old.deadline_moved, old.resumes);
     (run.fresh_failure, run.data) = (old.fresh_failure, old.data);
-    (run.active_max, run.attempts, run.retries) = (old.active_max, old.attempts, old.retries);
-    (run.fallbacks, run.faults, run.busy, run.usage) = (old.fallbacks, old.faults, old.busy, old.usage);
-    run.agents_used = old.agents_used;
+    run.meters = old.meters;
     (run.mode, run.mode_reason) = match workflow.mode {
         Mode::Auto => (old.mode, old.mode_reason),
         mode => (mode, workflow.mode_reason()),
     };
-    (run.retried, run.question, run.durations, run.phases) = (old.retried, old.question, old.durations, old.phases);
-    (run.ended_well, run.ended_ill) = (old.ended_well, old.ended_ill);
+    (run.retried, run.question) = (old.retried, old.question);
     // Other steps may stand in it: what is to be undone and where it could go back to are told by their names.
     run.undo = old.undo.iter().filter_map(|step| place(*step)).collect();
     run.undone = old.undone.iter().filter_map(|step| place(*step)).collect();

@@ -1,23 +1,22 @@
 //! One run: dense vectors per step, counters that spare recounting, and the rules of needs.
 
-use super::figures::Durations;
 use super::gates::Gates;
-use super::graph;
+use super::meters::Meters;
 use super::ready::{Place, ReadyQueue};
 use crate::model::bug::{Bug, seeded};
-use crate::model::completion::{Failure, Usage};
+use crate::model::completion::Failure;
 use crate::model::event::{EndingWhy, TakeOver};
 use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::policy::{Mode, Recovery, Resources, Success};
 use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use crate::model::step::{Fallback, NeedOn, Step};
 use crate::model::time::Micros;
-use crate::model::view::{AttemptView, Counts, Phases, Shape};
+use crate::model::view::{AttemptView, Counts, Shape};
 use crate::model::workflow::Workflow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What steps ask for: a capability or one agent, and what they take of it. Steps that ask for the same share a class.
@@ -224,19 +223,7 @@ pub(crate) struct Run {
     pub(crate) fresh_failure: bool,
 
     pub(crate) active: u32,
-    pub(crate) active_max: u32,
-    pub(crate) attempts: u32,
-    pub(crate) retries: u32,
-    pub(crate) fallbacks: u32,
-    pub(crate) faults: u32,
-    pub(crate) busy: Micros,
-    pub(crate) agents_used: BTreeSet<AgentId>,
-    pub(crate) usage: Option<Usage>,
-    pub(crate) durations: Durations,
-    /// Attempts that ended well, and otherwise through their own or their agent's fault.
-    pub(crate) ended_well: u32,
-    pub(crate) ended_ill: u32,
-    pub(crate) phases: Phases,
+    pub(crate) meters: Meters,
 }
 
 /// Whether a need can be relied on now.
@@ -359,58 +346,6 @@ impl Run {
         self.pins.push((agent, home));
         self.queue.add_class();
         self.classes.len() - 1
-    }
-
-    /// Whether the step has ended, also if what it did is being undone.
-    pub(crate) fn has_had_its_turn(&self, step: StepId) -> bool {
-        let state = self.step(step).state;
-        state.ended() || state == StepState::Compensating
-    }
-
-    /// Who comes first in an order, from that place on. Who waits at a barrier, and who needs it, lets others pass: it
-    /// waits for them.
-    fn first_from(&self, order: &[StepId], cursor: usize) -> Option<StepId> {
-        let lets_pass = |id: StepId| {
-            let entry = self.step(id);
-            entry.state == StepState::Pending || matches!(entry.wait, Some((WaitReason::Barrier { .. }, _)))
-        };
-        let open = order.get(cursor..).unwrap_or_default().iter().copied();
-        open.into_iter().find(|id| !self.has_had_its_turn(*id) && !lets_pass(*id))
-    }
-
-    /// The step whose turn it is in sequential order.
-    pub(crate) fn first_in_order(&self) -> Option<StepId> {
-        self.first_from(&self.shape.order, self.cursor)
-    }
-
-    /// The first step of the level whose turn it is in hybrid order.
-    pub(crate) fn first_by_level(&self) -> Option<StepId> {
-        self.first_from(&self.by_level, self.level_cursor)
-    }
-
-    /// Whether the step's turn has come, as far as the order of work goes.
-    pub(crate) fn has_turn(&self, step: StepId) -> bool {
-        let alone = |first: Option<StepId>| {
-            let others = self.active - u32::from(self.step(step).current.is_some());
-            first == Some(step) && others == 0
-        };
-        match self.mode {
-            Mode::Parallel | Mode::Auto => true,
-            Mode::Sequential => alone(self.first_in_order()) || seeded(Bug::OrderIgnored),
-            Mode::Hybrid => {
-                let first = self.first_by_level();
-                let level = |step: StepId| self.shape.level[step.index()];
-                let same = first.is_some_and(|first| level(first) == level(step));
-                if self.is_wide(level(step)) { same } else { alone(first) }
-            }
-        }
-    }
-
-    /// Whether hybrid order does a level in parallel.
-    pub(crate) fn is_wide(&self, level: u32) -> bool {
-        let from = self.by_level.partition_point(|step| self.shape.level[step.index()] < level);
-        let enough = from + self.workflow.parallel_threshold as usize;
-        self.by_level.get(enough - 1).is_some_and(|step| self.shape.level[step.index()] == level)
     }
 
     /// Whether the step has done, or may have done, something outside that its compensation undoes.
@@ -548,168 +483,5 @@ impl Run {
     /// When the run's time is over; pauses do not count.
     pub(crate) fn deadline(&self) -> Option<Micros> {
         Some(self.started? + self.workflow.limits.deadline? + self.paused_for + self.deadline_moved)
-    }
-}
-
-/// Builds a run that waits for its start. `agent_of` finds an agent of the workflow in the registry.
-pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64, agents: Vec<AgentId>) -> Run {
-    let shape = Arc::new(graph::shape(&workflow));
-    let tails = graph::tails(&shape, &graph::weights(&workflow));
-    let mut classes = Classes { workflow: &workflow, agents: &agents, list: Vec::new(), known: BTreeMap::new() };
-    let home: Vec<usize> = workflow.steps.iter().map(|step| classes.of(step, step.asks_for())).collect();
-    for step in &workflow.steps {
-        for fallback in &step.fallback {
-            if let Fallback::Agent(name) | Fallback::Capability(name) = fallback {
-                classes.of(step, name);
-            }
-        }
-    }
-    let undo_home = workflow.steps.iter().map(|step| {
-        let compensate = step.compensate.as_deref()?;
-        Some(classes.of(compensate, compensate.asks_for()))
-    });
-    let undo_home = undo_home.collect();
-    let pairs = workflow.agents.iter().zip(&agents);
-    let limited = pairs.filter(|(agent, _)| agent.rate_limit.is_some()).map(|(_, id)| *id).collect();
-    let mut by_level = shape.order.clone();
-    by_level.sort_by_key(|step| shape.level[step.index()]);
-    let classes = classes.list;
-    let mut dependents = vec![Vec::new(); workflow.steps.len()];
-    for id in workflow.step_ids() {
-        for need in &workflow.step(id).needs {
-            dependents[need.step.index()].push((id, need.on));
-        }
-    }
-    let mut counts = Counts::default();
-    let steps: Vec<StepRun> = workflow.steps.iter().zip(&home).map(|(step, &class)| new_step(step, class)).collect();
-    steps.iter().for_each(|step| counts.add(step.state));
-    Run {
-        id,
-        name,
-        seed,
-        tails,
-        queue: ReadyQueue::new(classes.len()),
-        classes,
-        dependents,
-        home,
-        undo_home,
-        pins: Vec::new(),
-        limited,
-        by_level: Arc::new(by_level),
-        agents,
-        reuse: Vec::new(),
-        from: None,
-        seq: 0,
-        state: RunState::Pending,
-        status: None,
-        cause: None,
-        started: None,
-        ended: None,
-        paused_since: None,
-        paused_for: Micros::ZERO,
-        resumes: 0,
-        deadline_moved: Micros::ZERO,
-        parking: false,
-        frozen: false,
-        mode: workflow.mode,
-        mode_reason: workflow.mode_reason(),
-        checkpoints: Vec::new(),
-        undo: VecDeque::new(),
-        rollback: None,
-        undone: Vec::new(),
-        retried: false,
-        question: None,
-        open: shape.order.iter().copied().filter(|id| workflow.step(*id).needs.is_empty()).collect(),
-        lost: VecDeque::new(),
-        steps,
-        counts,
-        data: Arc::new(workflow.data.clone()),
-        gates: Gates::of(&workflow),
-        cursor: 0,
-        level_cursor: 0,
-        fresh_failure: false,
-        active: 0,
-        active_max: 0,
-        attempts: 0,
-        retries: 0,
-        fallbacks: 0,
-        faults: 0,
-        busy: Micros::ZERO,
-        agents_used: BTreeSet::new(),
-        usage: None,
-        durations: Durations::default(),
-        ended_well: 0,
-        ended_ill: 0,
-        phases: Phases::default(),
-        workflow,
-        shape,
-    }
-}
-
-pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
-    StepRun {
-        state: StepState::Pending,
-        wait: None,
-        skip: None,
-        cancelled_by: None,
-        unmet: u32::try_from(step.needs.len()).unwrap_or(u32::MAX),
-        input: None,
-        output: None,
-        attempts: 0,
-        spent: 0,
-        tried: Vec::new(),
-        current: None,
-        log: VecDeque::new(),
-        fallback: None,
-        class,
-        priority: step.priority,
-        ready_since: Micros::ZERO,
-        started: None,
-        ended: None,
-        failure: None,
-        hit: None,
-        injected: false,
-        since: Micros::ZERO,
-        pinned: None,
-        take_over: None,
-        limited: 0,
-        in_doubt: false,
-        foreign: false,
-        epoch: 0,
-        undo: None,
-        ended_by: None,
-    }
-}
-
-/// Collects the classes of a workflow, each once.
-struct Classes<'w> {
-    workflow: &'w Workflow,
-    agents: &'w [AgentId],
-    list: Vec<Class>,
-    /// By name, and the bits of what is taken.
-    known: BTreeMap<(Name, u64, u64), usize>,
-}
-
-impl Classes<'_> {
-    /// The class of what a step asks for: an agent's id, else a capability.
-    fn of(&mut self, step: &Step, asks_for: &str) -> usize {
-        let demand = step.resources.unwrap_or_default();
-        let key = (asks_for.into(), demand.cpu.to_bits(), demand.memory_mb.to_bits());
-        if let Some(&at) = self.known.get(&key) {
-            return at;
-        }
-        self.known.insert(key, self.list.len());
-        let able = self.workflow.agents.iter().zip(self.agents).filter(|(agent, _)| {
-            &*agent.id == asks_for || agent.capabilities.iter().any(|capability| &**capability == asks_for)
-        });
-        self.list.push(Class {
-            asks_for: asks_for.into(),
-            demand,
-            limited_as: asks_for.into(),
-            candidates: able.map(|(_, id)| *id).collect(),
-            limit: self.workflow.limits.capability.get(asks_for).copied(),
-            active: 0,
-        });
-        self.list.len() - 1
     }
 }

@@ -5,6 +5,7 @@
 
 use super::decide::step::{give_up, input_of, ready_again, take_fallback};
 use super::decide::undo;
+use super::ending::end_everything;
 use super::ready::Rank;
 use super::route;
 use super::run::Run;
@@ -12,7 +13,7 @@ use super::verdict;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
-use crate::model::event::{EndingWhy, EventKind};
+use crate::model::event::EventKind;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::policy::{Mode, OnCancel, Recovery};
 use crate::model::state::{EndCause, RunState, StepState, WaitReason};
@@ -258,32 +259,5 @@ fn undo_next(world: &World, run: &Run, decided: &mut Decided) {
     if let Some(agent) = route::pick(&world.registry, run, step, class, false) {
         let attempt = entry.attempts + 1;
         decided.push((run.id, EventKind::AttemptStarted { step, attempt, agent, fallback: None, undo: true }));
-    }
-}
-
-/// Cancels what is open and ends what runs. What is being undone is not cut off, unless upbeat itself is to end.
-pub(crate) fn end_everything(run: &Run, cause: EndCause, decided: &mut Decided) {
-    let why = if cause == EndCause::Deadline { EndingWhy::Deadline } else { EndingWhy::Cancel };
-    let must = matches!(cause, EndCause::Quit | EndCause::Terminate | EndCause::HangUp);
-    for step in run.step_ids() {
-        let entry = run.step(step);
-        let undoing = entry.state == StepState::Compensating;
-        match (&entry.current, entry.state.ended()) {
-            (_, true) => {}
-            _ if undoing && !must => {}
-            (Some(current), _) => {
-                decided.push((run.id, EventKind::AttemptEnding { step, attempt: current.attempt, why }));
-                if !undoing && entry.state != StepState::Cancelling {
-                    decided.push((run.id, EventKind::StepCancelling { step }));
-                }
-            }
-            (None, _) if undoing => {
-                let failure = Failure::new(FailureClass::Cancelled, "upbeat was ended before it was undone");
-                decided.push((run.id, EventKind::CompensationFailed { step, failure }));
-            }
-            (None, _) => {
-                decided.push((run.id, EventKind::StepCancelled { step, because: None, cause: Some(cause) }));
-            }
-        }
     }
 }

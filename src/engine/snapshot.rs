@@ -4,23 +4,22 @@
 //! this run's events alone. Counts, queues and worklists are not in it: they follow from the rest.
 
 use super::breaker::Breaker;
-use super::figures::Durations;
+use super::meters::Meters;
 use super::registry::{AgentEntry, Begun};
 use super::run::{Checkpoint, Rollback, Run, StepRun};
 use super::window::Window;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
-use crate::model::completion::Usage;
 use crate::model::event::TakeOver;
 use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::policy::Mode;
 use crate::model::state::{Broken, EndCause, RunState, RunStatus};
 use crate::model::time::Micros;
-use crate::model::view::{Busy, Phases};
+use crate::model::view::Busy;
 use crate::model::workflow::Workflow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 #[derive(Serialize, Deserialize)]
@@ -48,21 +47,10 @@ struct Snapshot {
     retried: bool,
     question: Option<(u32, u32)>,
     pins: Vec<(AgentId, usize)>,
-    durations: Durations,
-    ended_well: u32,
-    ended_ill: u32,
-    phases: Phases,
+    meters: Meters,
     steps: Vec<StepRun>,
     data: Arc<Value>,
     fresh_failure: bool,
-    active_max: u32,
-    attempts: u32,
-    retries: u32,
-    fallbacks: u32,
-    faults: u32,
-    busy: Micros,
-    agents_used: BTreeSet<AgentId>,
-    usage: Option<Usage>,
     /// In the order of the workflow's agents.
     agents: Vec<AgentState>,
 }
@@ -129,21 +117,10 @@ pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
         retried: run.retried,
         question: run.question,
         pins: run.pins.clone(),
-        durations: run.durations.clone(),
-        ended_well: run.ended_well,
-        ended_ill: run.ended_ill,
-        phases: run.phases,
+        meters: run.meters.clone(),
         steps: run.steps.clone(),
         data: run.data.clone(),
         fresh_failure: run.fresh_failure,
-        active_max: run.active_max,
-        attempts: run.attempts,
-        retries: run.retries,
-        fallbacks: run.fallbacks,
-        faults: run.faults,
-        busy: run.busy,
-        agents_used: run.agents_used.clone(),
-        usage: run.usage,
         agents: run.agents.iter().map(agent).collect(),
     };
     serde_json::to_vec(&snapshot).ok().map(|bytes| (run.seq, bytes))
@@ -171,19 +148,14 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     (run.paused_for, run.deadline_moved, run.resumes) =
         (snapshot.paused_for, snapshot.deadline_moved, snapshot.resumes);
     (run.parking, run.fresh_failure) = (snapshot.parking, snapshot.fresh_failure);
-    (run.data, run.busy, run.usage) = (snapshot.data, snapshot.busy, snapshot.usage);
-    (run.active_max, run.attempts, run.retries) = (snapshot.active_max, snapshot.attempts, snapshot.retries);
-    (run.fallbacks, run.faults) = (snapshot.fallbacks, snapshot.faults);
+    (run.data, run.meters) = (snapshot.data, snapshot.meters);
     run.steps = snapshot.steps;
     if seeded(Bug::SnapshotMissesField) {
         run.steps.iter_mut().for_each(|step| step.spent = 0);
     }
-    run.agents_used = snapshot.agents_used;
     (run.frozen, run.mode, run.mode_reason) = (snapshot.frozen, snapshot.mode, snapshot.mode_reason);
     (run.checkpoints, run.undo, run.rollback) = (snapshot.checkpoints, snapshot.undo, snapshot.rollback);
     (run.undone, run.retried, run.question) = (snapshot.undone, snapshot.retried, snapshot.question);
-    (run.durations, run.phases) = (snapshot.durations, snapshot.phases);
-    (run.ended_well, run.ended_ill) = (snapshot.ended_well, snapshot.ended_ill);
     let agents = run.agents.clone();
     for (agent, home) in snapshot.pins {
         // In the order in which they were made, so that classes have the same numbers.
@@ -221,7 +193,7 @@ fn place_agents(run: &mut Run, agents: &[AgentId]) {
         return;
     }
     let place = |id: AgentId| agents.get(id.index()).copied().unwrap_or(id);
-    run.agents_used = run.agents_used.iter().map(|id| place(*id)).collect();
+    run.meters.agents_used = run.meters.agents_used.iter().map(|id| place(*id)).collect();
     for step in &mut run.steps {
         step.tried.iter_mut().for_each(|id| *id = place(*id));
         step.log.iter_mut().for_each(|attempt| attempt.agent = place(attempt.agent));

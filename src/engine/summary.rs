@@ -1,6 +1,6 @@
 //! A run's numbers: everything its result document is made of.
 
-use super::figures::{elapsed, figures};
+use super::figures::{critical_path, elapsed, figures, lower_bound};
 use super::run::Run;
 use super::world::World;
 use crate::model::completion::Failure;
@@ -8,7 +8,7 @@ use crate::model::id::{AgentId, Name, StepId};
 use crate::model::state::{RunStatus, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{AgentSummary, RunSummary, Saving, StepError, StepSummary};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
     let started = run.started.unwrap_or(now);
@@ -46,23 +46,23 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
             .filter_map(|id| Some((run.spec(id).id.clone(), run.step(id).output.clone()?)))
             .collect(),
         elapsed,
-        busy: run.busy,
+        busy: run.meters.busy,
         critical_path,
         lower_bound: lower_bound(world, run, now),
-        max_parallel: run.active_max,
-        agents_used: u32::try_from(run.agents_used.len()).unwrap_or(u32::MAX),
-        attempts: run.attempts,
-        retries: run.retries,
-        fallbacks: run.fallbacks,
+        max_parallel: run.meters.active_max,
+        agents_used: u32::try_from(run.meters.agents_used.len()).unwrap_or(u32::MAX),
+        attempts: run.meters.attempts,
+        retries: run.meters.retries,
+        fallbacks: run.meters.fallbacks,
         success_rate: if counted == 0 { 1.0 } else { f64::from(succeeded) / f64::from(counted) },
         counts: run.counts,
         mode: run.mode,
         mode_reason: run.mode_reason.clone(),
-        usage: run.usage,
+        usage: run.meters.usage,
         errors: errors(world, run),
         steps_hit: u32::try_from(hit.len()).unwrap_or(u32::MAX),
         steps_recovered: u32::try_from(repairs.len()).unwrap_or(u32::MAX),
-        faults: run.faults,
+        faults: run.meters.faults,
         mttr: mean(&repairs),
         figures: figures(world, run, now),
         agents: agents(world, run, now),
@@ -70,11 +70,6 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         asks: asks(run),
         steps: steps.collect(),
     }
-}
-
-/// No schedule on the run's agents could have been shorter than this.
-pub(crate) fn lower_bound(world: &World, run: &Run, now: Micros) -> Micros {
-    critical_path(run, now).max(slot_bound(world, run))
 }
 
 /// What only a person can answer.
@@ -94,7 +89,7 @@ fn asks(run: &Run) -> Vec<Name> {
 fn agents(world: &World, run: &Run, now: Micros) -> Vec<AgentSummary> {
     let elapsed = elapsed(run, run.ended.unwrap_or(now)).as_secs_f64();
     let mut all: BTreeMap<AgentId, (u64, u64, Micros)> =
-        run.agents_used.iter().map(|id| (*id, (0, 0, Micros::ZERO))).collect();
+        run.meters.agents_used.iter().map(|id| (*id, (0, 0, Micros::ZERO))).collect();
     for attempt in run.steps.iter().flat_map(|step| &step.log) {
         let (succeeded, failed, worked) = all.entry(attempt.agent).or_default();
         match (&attempt.failure, attempt.ended) {
@@ -116,30 +111,6 @@ fn agents(world: &World, run: &Run, now: Micros) -> Vec<AgentSummary> {
 fn mean(times: &[Micros]) -> Option<Micros> {
     let count = u64::try_from(times.len()).ok().filter(|count| *count > 0)?;
     Some(Micros(times.iter().copied().sum::<Micros>().0 / count))
-}
-
-/// The longest chain of measured step times: first start to end, along needs.
-fn critical_path(run: &Run, now: Micros) -> Micros {
-    let mut chain = vec![Micros::ZERO; run.steps.len()];
-    let mut longest = Micros::ZERO;
-    for &id in &run.shape.order {
-        let step = run.step(id);
-        let own = step.started.map_or(Micros::ZERO, |start| step.ended.unwrap_or(now) - start);
-        // After a retry by hand a need may have ended later than a step that relied on its first end began.
-        let earlier = |need: StepId| run.step(need).ended.is_some_and(|end| step.started.is_some_and(|s| end <= s));
-        let needs = run.spec(id).needs.iter().map(|need| need.step);
-        let before = needs.filter(|need| earlier(*need)).map(|need| chain[need.index()]).max();
-        chain[id.index()] = own + before.unwrap_or(Micros::ZERO);
-        longest = longest.max(chain[id.index()]);
-    }
-    longest
-}
-
-/// Busy time spread over all slots that could have taken a step.
-fn slot_bound(world: &World, run: &Run) -> Micros {
-    let able: BTreeSet<AgentId> = run.classes.iter().flat_map(|class| class.candidates.iter().copied()).collect();
-    let slots: u64 = able.iter().map(|id| u64::from(world.registry.agent(*id).definition.slots)).sum();
-    Micros(run.busy.0 / slots.max(1))
 }
 
 /// Final failures, in the order of the file.

@@ -1,8 +1,8 @@
 //! How runs stand still and end: pauses, one more round, a question to a person, a rollback, the verdict.
 
 use super::decide::undo;
+use super::ending::end_everything;
 use super::run::{Rollback, Run};
-use super::settle::end_everything;
 use crate::model::completion::FailureClass;
 use crate::model::event::EventKind;
 use crate::model::id::{RunId, StepId};

@@ -1,7 +1,8 @@
 //! The engine's whole state: runs and the registry they share.
 
+use super::make::new_run;
 use super::registry::{Registry, Standing};
-use super::run::{Run, new_run};
+use super::run::Run;
 use crate::model::command::Rejection;
 use crate::model::id::{AgentId, Name, RunId};
 use crate::model::workflow::Workflow;

@@ -1,7 +1,7 @@
 //! What people decide about one step: again, not at all, done, another agent, another place in the queue, an answer.
 
-use super::Decided;
 use super::step::{decide_approval, done, ready_again};
+use super::{Decided, existing};
 use crate::engine::run::{NeedState, Run};
 use crate::engine::world::World;
 use crate::model::bug::{Bug, seeded};
@@ -14,11 +14,6 @@ use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, StepState, 
 use crate::model::step::Decision;
 use serde_json::Value;
 use std::sync::Arc;
-
-pub(crate) fn existing(run: &Run, step: StepId) -> Result<&str, Rejection> {
-    let found = run.workflow.steps.get(step.index());
-    found.map(|step| &*step.id).ok_or_else(|| Rejection::new("there is no such step"))
-}
 
 /// Opens an ended step again, with what was skipped or cancelled because of it.
 pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<(), Rejection> {

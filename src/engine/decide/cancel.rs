@@ -1,7 +1,6 @@
 //! Cancels of steps: of one, or of all that something is true of, each with what relies on its success.
 
-use super::Decided;
-use super::by_hand::existing;
+use super::{Decided, existing};
 use crate::engine::route;
 use crate::engine::run::Run;
 use crate::engine::world::World;

@@ -9,11 +9,12 @@ pub(crate) mod step;
 pub(crate) mod undo;
 
 use super::input::Input;
+use super::run::Run;
 use super::world::World;
 use crate::model::command::{Command, Rejection};
 use crate::model::effect::Timer;
 use crate::model::event::EventKind;
-use crate::model::id::RunId;
+use crate::model::id::{RunId, StepId};
 use crate::model::time::Micros;
 
 /// Facts under decision, each with the run whose journal it joins.
@@ -105,4 +106,10 @@ pub(crate) fn refused(world: &World, input: &Input, rejection: &Rejection, decid
         let kind = EventKind::CommandRefused { command: command.word().into(), reason: rejection.to_string() };
         decided.push((run.id, kind));
     }
+}
+
+/// The step's name, if the run has it.
+pub(crate) fn existing(run: &Run, step: StepId) -> Result<&str, Rejection> {
+    let found = run.workflow.steps.get(step.index());
+    found.map(|step| &*step.id).ok_or_else(|| Rejection::new("there is no such step"))
 }

@@ -2,8 +2,8 @@
 
 use super::Decided;
 use super::step::done;
+use crate::engine::ending::end_everything;
 use crate::engine::run::Run;
-use crate::engine::settle::end_everything;
 use crate::engine::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;

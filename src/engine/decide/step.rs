@@ -237,7 +237,7 @@ fn budget_allows(run: &Run) -> bool {
         let planned = run.steps.iter().filter(|step| is_to_be_retried(step)).count();
         let planned = u32::try_from(planned).unwrap_or(u32::MAX);
         let first = run.steps.iter().filter(|step| step.started.is_some()).count();
-        budget.allows(u32::try_from(first).unwrap_or(u32::MAX), run.retries + planned)
+        budget.allows(u32::try_from(first).unwrap_or(u32::MAX), run.meters.retries + planned)
     })
 }
 

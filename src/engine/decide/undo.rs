@@ -6,12 +6,11 @@
 //! topological order refined by ends.) Each compensation is an attempt like any other, with its own retries and timeout;
 //! if it never works the rest is undone all the same.
 
-use super::by_hand::existing;
-use super::{Decided, agent};
+use super::{Decided, agent, existing};
+use crate::engine::ending::end_everything;
 use crate::engine::react::DRAW_BACKOFF;
 use crate::engine::route;
 use crate::engine::run::{Checkpoint, Current, Run};
-use crate::engine::settle::end_everything;
 use crate::engine::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;

@@ -42,10 +42,10 @@ fn start(run: &mut Run, step: StepId, (attempt, agent): (u32, AgentId), fallback
         set_state(run, step, StepState::Running, at);
         run.gates.take(step);
     }
-    run.attempts += 1;
+    run.meters.attempts += 1;
     run.active += 1;
-    run.active_max = run.active_max.max(run.active);
-    run.agents_used.insert(agent);
+    run.meters.active_max = run.meters.active_max.max(run.active);
+    run.meters.agents_used.insert(agent);
     run.classes[class].active += 1;
     let entry = run.step_mut(step);
     let retry = match &mut entry.undo {
@@ -69,7 +69,7 @@ fn start(run: &mut Run, step: StepId, (attempt, agent): (u32, AgentId), fallback
     if entry.log.len() > ATTEMPTS_KEPT {
         entry.log.pop_front();
     }
-    run.retries += u32::from(retry);
+    run.meters.retries += u32::from(retry);
 }
 
 fn end(run: &mut Run, step: StepId, at: Micros, failure: Option<Arc<Failure>>, usage: Option<Usage>) {
@@ -77,25 +77,25 @@ fn end(run: &mut Run, step: StepId, at: Micros, failure: Option<Arc<Failure>>, u
     run.active -= 1;
     run.classes[current.class].active -= 1;
     let worked = current.worked(at);
-    run.busy += worked;
+    run.meters.busy += worked;
     if !current.undo {
         run.gates.give_back(step);
     }
     if let Some(usage) = usage {
-        let total = run.usage.get_or_insert_default();
+        let total = run.meters.usage.get_or_insert_default();
         total.cpu_s += usage.cpu_s;
         total.peak_rss_bytes = total.peak_rss_bytes.max(usage.peak_rss_bytes);
     }
     match &failure {
         None => {
-            run.ended_well += 1;
+            run.meters.ended_well += 1;
             let kind: Name = run.spec_now(step).kind().into();
-            run.durations.add(&kind, worked);
+            run.meters.durations.add(&kind, worked);
         }
         Some(failure) => {
             // Taking no more calls is no failure.
             let is_its_fault = failure.class.blames_the_agent() && failure.class != FailureClass::RateLimited;
-            run.ended_ill += u32::from(is_its_fault);
+            run.meters.ended_ill += u32::from(is_its_fault);
             failed(run, step, &current, failure, at);
         }
     }

@@ -6,6 +6,7 @@ mod attempt;
 mod registry;
 mod run;
 mod step;
+mod undo;
 
 use super::redefine;
 use super::world::World;
@@ -41,7 +42,10 @@ pub(crate) fn evolve(world: &mut World, event: &Event) {
         | EventKind::AttemptEnding { .. }
         | EventKind::AttemptSucceeded { .. }
         | EventKind::AttemptFailed { .. } => attempt::evolve(run, event),
-        EventKind::FaultFired { .. } => run.faults += 1,
+        EventKind::StepCompensating { .. }
+        | EventKind::StepCompensated { .. }
+        | EventKind::CompensationFailed { .. } => undo::evolve(run, event),
+        EventKind::FaultFired { .. } => run.meters.faults += 1,
         EventKind::WorkflowChanged { .. }
         | EventKind::AnswerDropped { .. }
         | EventKind::AgentBroken { .. }

@@ -21,6 +21,37 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
             run.mode = *mode;
             run.mode_reason.clone_from(reason);
         }
+        EventKind::RunCompensating { steps, to } => compensate(run, steps, *to, at),
+        EventKind::RunRolledBack { to } => roll_back(run, *to, at),
+        EventKind::RunEscalated { succeeded, counted } => run.question = Some((*succeeded, *counted)),
+        EventKind::RetryRound => (run.retried, run.fresh_failure) = (true, false),
+        EventKind::CheckpointMade { checkpoint, step } => {
+            let ended = run.step_ids().filter(|id| run.step(*id).state.ended()).collect();
+            let data = run.data.clone();
+            run.checkpoints.push(Checkpoint { number: *checkpoint, step: *step, at, data, ended });
+        }
+        EventKind::RunFinished { state, status, cause } => {
+            run.state = *state;
+            run.status = Some(*status);
+            run.cause = *cause;
+            run.ended = Some(at);
+            run.question = None;
+            run.frozen = false;
+            end_pause(run, at);
+        }
+        EventKind::RunReopened => {
+            goes_on_after_its_end(run, at);
+            run.state = RunState::Running;
+            run.resumes += 1;
+        }
+        _ => stand(run, event),
+    }
+}
+
+/// What holds a run, lets it go on, or ends it.
+fn stand(run: &mut Run, event: &Event) {
+    let at = event.at;
+    match &event.kind {
         EventKind::RunPausing { park } => {
             thaw(run, at);
             run.state = RunState::Pausing;
@@ -79,29 +110,6 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
                 run.rollback = None;
                 run.undo.clear();
             }
-        }
-        EventKind::RunCompensating { steps, to } => compensate(run, steps, *to, at),
-        EventKind::RunRolledBack { to } => roll_back(run, *to, at),
-        EventKind::RunEscalated { succeeded, counted } => run.question = Some((*succeeded, *counted)),
-        EventKind::RetryRound => (run.retried, run.fresh_failure) = (true, false),
-        EventKind::CheckpointMade { checkpoint, step } => {
-            let ended = run.step_ids().filter(|id| run.step(*id).state.ended()).collect();
-            let data = run.data.clone();
-            run.checkpoints.push(Checkpoint { number: *checkpoint, step: *step, at, data, ended });
-        }
-        EventKind::RunFinished { state, status, cause } => {
-            run.state = *state;
-            run.status = Some(*status);
-            run.cause = *cause;
-            run.ended = Some(at);
-            run.question = None;
-            run.frozen = false;
-            end_pause(run, at);
-        }
-        EventKind::RunReopened => {
-            goes_on_after_its_end(run, at);
-            run.state = RunState::Running;
-            run.resumes += 1;
         }
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! What events about steps change.
 
-use crate::engine::run::{NeedState, Run, StepRun, Undo};
+use crate::engine::meters::add_phase;
+use crate::engine::run::{NeedState, Run, StepRun};
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::{Event, EventKind, TakeOver};
@@ -46,27 +47,14 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
             }
         }
         EventKind::StepTakenOver { step, then } => taken_over(run, *step, then),
-        EventKind::StepCompensating { .. }
-        | EventKind::StepCompensated { .. }
-        | EventKind::CompensationFailed { .. } => evolve_undo(run, event),
         EventKind::StepReopened { step } => {
             // What is done again, with the same idempotency key, is not undone before.
             run.undo.retain(|other| other != step);
             reopen(run, *step, at);
         }
-        EventKind::PriorityChanged { step, priority } => {
-            let queued = run.is_queued(*step);
-            let class = run.step(*step).class;
-            if queued && !seeded(Bug::PriorityNotRequeued) {
-                run.queue.remove(class, run.place(*step));
-            }
-            run.step_mut(*step).priority = *priority;
-            if queued {
-                run.queue.insert(class, run.place(*step));
-            }
-        }
+        EventKind::PriorityChanged { step, priority } => set_priority(run, *step, *priority),
         EventKind::FallbackTaken { step, fallback } => {
-            run.fallbacks += 1;
+            run.meters.fallbacks += 1;
             let class = run.fallback_class(*step, *fallback);
             let entry = run.step_mut(*step);
             entry.fallback = Some(*fallback);
@@ -85,6 +73,18 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
             }
         }
         _ => {}
+    }
+}
+
+fn set_priority(run: &mut Run, step: StepId, priority: u8) {
+    let queued = run.is_queued(step);
+    let class = run.step(step).class;
+    if queued && !seeded(Bug::PriorityNotRequeued) {
+        run.queue.remove(class, run.place(step));
+    }
+    run.step_mut(step).priority = priority;
+    if queued {
+        run.queue.insert(class, run.place(step));
     }
 }
 
@@ -134,49 +134,6 @@ fn change_class(run: &mut Run, step: StepId, class: usize) {
     }
 }
 
-fn evolve_undo(run: &mut Run, event: &Event) {
-    let at = event.at;
-    match &event.kind {
-        EventKind::StepCompensating { step } => {
-            let before = run.step(*step).state;
-            if before != StepState::Compensating {
-                set_state(run, *step, StepState::Compensating, at);
-                let entry = run.step_mut(*step);
-                entry.undo = Some(Undo { before, since: at, spent: 0, failure: None });
-                entry.tried.clear();
-                turn_changed(run, before);
-            }
-            run.step_mut(*step).wait = None;
-        }
-        EventKind::StepCompensated { step, .. } => {
-            run.step_mut(*step).in_doubt = false;
-            run.undone.push(*step);
-            undo_ended(run, *step);
-            set_state(run, *step, StepState::Compensated, at);
-            run.step_mut(*step).ended = Some(at);
-            advance_cursors(run);
-        }
-        EventKind::CompensationFailed { step, failure } => {
-            undo_ended(run, *step);
-            // What it did is still there.
-            let before = run.step(*step).undo.as_ref().map_or(StepState::Succeeded, |undo| undo.before);
-            set_state(run, *step, before, at);
-            turn_changed(run, before);
-            if let Some(undo) = &mut run.step_mut(*step).undo {
-                undo.failure = Some(Arc::new(failure.clone()));
-            }
-            advance_cursors(run);
-        }
-        _ => {}
-    }
-}
-
-fn undo_ended(run: &mut Run, step: StepId) {
-    if !seeded(Bug::CompensatesTwice) || run.undone.len() != 1 {
-        run.undo.retain(|other| *other != step);
-    }
-}
-
 /// Takes a step out of the queue, if it stands there.
 fn leave_queue(run: &mut Run, step: StepId) {
     if run.is_queued(step) {
@@ -191,7 +148,9 @@ pub(super) fn set_state(run: &mut Run, step: StepId, state: StepState, at: Micro
     let (old, wait, since) = (entry.state, entry.wait.take(), entry.since);
     entry.state = state;
     entry.since = at;
-    run.spend(old, wait.as_ref().map(|(why, _)| why), at.saturating_sub(since));
+    if run.started.is_some() {
+        add_phase(&mut run.meters.phases, old, wait.as_ref().map(|(why, _)| why), at.saturating_sub(since));
+    }
     run.counts.remove(old);
     run.counts.add(state);
     if state == StepState::Ready {
@@ -237,15 +196,8 @@ fn end_step(run: &mut Run, step: StepId, state: StepState, at: Micros) {
     advance_cursors(run);
 }
 
-/// A step that had not ended is being undone, or is no longer: others may have their turn because of that.
-fn turn_changed(run: &mut Run, before: StepState) {
-    if !before.ended() {
-        set_cursors_back(run);
-    }
-}
-
 /// Sequential order stands at the first step that has not ended, hybrid order at the first by levels.
-fn advance_cursors(run: &mut Run) {
+pub(super) fn advance_cursors(run: &mut Run) {
     while run.shape.order.get(run.cursor).is_some_and(|step| run.has_had_its_turn(*step)) {
         run.cursor += 1;
     }
@@ -331,7 +283,7 @@ pub(super) fn reopen(run: &mut Run, step: StepId, at: Micros) {
 }
 
 /// A step that had ended has not any more.
-fn set_cursors_back(run: &mut Run) {
+pub(super) fn set_cursors_back(run: &mut Run) {
     (run.cursor, run.level_cursor) = (0, 0);
     advance_cursors(run);
 }

@@ -1,0 +1,172 @@
+//! A new run of a workflow: nothing has happened yet.
+
+use super::gates::Gates;
+use super::graph;
+use super::meters::Meters;
+use super::ready::ReadyQueue;
+use super::run::{Class, Run, StepRun};
+use crate::model::id::{AgentId, Name, RunId};
+use crate::model::state::{RunState, StepState};
+use crate::model::step::{Fallback, Step};
+use crate::model::time::Micros;
+use crate::model::view::Counts;
+use crate::model::workflow::Workflow;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Builds a run that waits for its start. `agent_of` finds an agent of the workflow in the registry.
+pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64, agents: Vec<AgentId>) -> Run {
+    let shape = Arc::new(graph::shape(&workflow));
+    let tails = graph::tails(&shape, &graph::weights(&workflow));
+    let (classes, home, undo_home) = Classes::collect(&workflow, &agents);
+    let pairs = workflow.agents.iter().zip(&agents);
+    let limited = pairs.filter(|(agent, _)| agent.rate_limit.is_some()).map(|(_, id)| *id).collect();
+    let mut by_level = shape.order.clone();
+    by_level.sort_by_key(|step| shape.level[step.index()]);
+    let mut dependents = vec![Vec::new(); workflow.steps.len()];
+    for id in workflow.step_ids() {
+        for need in &workflow.step(id).needs {
+            dependents[need.step.index()].push((id, need.on));
+        }
+    }
+    let mut counts = Counts::default();
+    let steps: Vec<StepRun> = workflow.steps.iter().zip(&home).map(|(step, &class)| new_step(step, class)).collect();
+    steps.iter().for_each(|step| counts.add(step.state));
+    Run {
+        id,
+        name,
+        seed,
+        tails,
+        queue: ReadyQueue::new(classes.len()),
+        classes,
+        dependents,
+        home,
+        undo_home,
+        pins: Vec::new(),
+        limited,
+        by_level: Arc::new(by_level),
+        agents,
+        reuse: Vec::new(),
+        from: None,
+        seq: 0,
+        state: RunState::Pending,
+        status: None,
+        cause: None,
+        started: None,
+        ended: None,
+        paused_since: None,
+        paused_for: Micros::ZERO,
+        resumes: 0,
+        deadline_moved: Micros::ZERO,
+        parking: false,
+        frozen: false,
+        mode: workflow.mode,
+        mode_reason: workflow.mode_reason(),
+        checkpoints: Vec::new(),
+        undo: VecDeque::new(),
+        rollback: None,
+        undone: Vec::new(),
+        retried: false,
+        question: None,
+        open: shape.order.iter().copied().filter(|id| workflow.step(*id).needs.is_empty()).collect(),
+        lost: VecDeque::new(),
+        steps,
+        counts,
+        data: Arc::new(workflow.data.clone()),
+        gates: Gates::of(&workflow),
+        cursor: 0,
+        level_cursor: 0,
+        fresh_failure: false,
+        active: 0,
+        meters: Meters::default(),
+        workflow,
+        shape,
+    }
+}
+
+pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
+    StepRun {
+        state: StepState::Pending,
+        wait: None,
+        skip: None,
+        cancelled_by: None,
+        unmet: u32::try_from(step.needs.len()).unwrap_or(u32::MAX),
+        input: None,
+        output: None,
+        attempts: 0,
+        spent: 0,
+        tried: Vec::new(),
+        current: None,
+        log: VecDeque::new(),
+        fallback: None,
+        class,
+        priority: step.priority,
+        ready_since: Micros::ZERO,
+        started: None,
+        ended: None,
+        failure: None,
+        hit: None,
+        injected: false,
+        since: Micros::ZERO,
+        pinned: None,
+        take_over: None,
+        limited: 0,
+        in_doubt: false,
+        foreign: false,
+        epoch: 0,
+        undo: None,
+        ended_by: None,
+    }
+}
+
+/// Collects the classes of a workflow, each once.
+struct Classes<'w> {
+    workflow: &'w Workflow,
+    agents: &'w [AgentId],
+    list: Vec<Class>,
+    /// By name, and the bits of what is taken.
+    known: BTreeMap<(Name, u64, u64), usize>,
+}
+
+impl<'w> Classes<'w> {
+    /// All of them, that of each step's own work, and that of each step's compensation.
+    fn collect(workflow: &'w Workflow, agents: &'w [AgentId]) -> (Vec<Class>, Vec<usize>, Vec<Option<usize>>) {
+        let mut classes = Self { workflow, agents, list: Vec::new(), known: BTreeMap::new() };
+        let home = workflow.steps.iter().map(|step| classes.of(step, step.asks_for())).collect();
+        for step in &workflow.steps {
+            for fallback in &step.fallback {
+                if let Fallback::Agent(name) | Fallback::Capability(name) = fallback {
+                    classes.of(step, name);
+                }
+            }
+        }
+        let undo_home = workflow.steps.iter().map(|step| {
+            let compensate = step.compensate.as_deref()?;
+            Some(classes.of(compensate, compensate.asks_for()))
+        });
+        let undo_home = undo_home.collect();
+        (classes.list, home, undo_home)
+    }
+
+    /// The class of what a step asks for: an agent's id, else a capability.
+    fn of(&mut self, step: &Step, asks_for: &str) -> usize {
+        let demand = step.resources.unwrap_or_default();
+        let key = (asks_for.into(), demand.cpu.to_bits(), demand.memory_mb.to_bits());
+        if let Some(&at) = self.known.get(&key) {
+            return at;
+        }
+        self.known.insert(key, self.list.len());
+        let able = self.workflow.agents.iter().zip(self.agents).filter(|(agent, _)| {
+            &*agent.id == asks_for || agent.capabilities.iter().any(|capability| &**capability == asks_for)
+        });
+        self.list.push(Class {
+            asks_for: asks_for.into(),
+            demand,
+            limited_as: asks_for.into(),
+            candidates: able.map(|(_, id)| *id).collect(),
+            limit: self.workflow.limits.capability.get(asks_for).copied(),
+            active: 0,
+        });
+        self.list.len() - 1
+    }
+}
