@@ -45,7 +45,8 @@ fn rest(a: &Run, b: &Run) -> Option<String> {
         .or_else(|| differ("checkpoints", &a.checkpoints, &b.checkpoints))
         .or_else(|| differ("to be undone", &(&a.undo, a.rollback), &(&b.undo, b.rollback)))
         .or_else(|| differ("undone", &a.undone, &b.undone))
-        .or_else(|| differ("tried once more", &(a.retried, a.question), &(b.retried, b.question)))
+        .or_else(|| differ("tried once more", &a.retried, &b.retried))
+        .or_else(|| differ("asked", &(a.question, a.accepted), &(b.question, b.accepted)))
         .or_else(|| differ("given to agents", &a.pins, &b.pins))
         .or_else(|| differ("gates", &a.gates.gates, &b.gates.gates))
 }

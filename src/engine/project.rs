@@ -78,13 +78,14 @@ fn is_stuck(world: &World, run: &Run, steps: &[StepView]) -> bool {
     if !goes || run.active > 0 {
         return false;
     }
-    let moves = |step: &StepView| match (&step.wait, step.state) {
-        (_, StepState::Ready) => true,
+    // Who is ready and waits for its turn begins when the step before it has ended: whether that moves is what counts.
+    let moves = |(id, step): (StepId, &StepView)| match (&step.wait, step.state) {
+        (_, StepState::Ready) => run.has_turn(id),
         (Some((why, until)), _) => until.is_some() || why.agents().iter().any(|id| is_watched(world, *id)),
         (None, StepState::Compensating) => true,
         _ => false,
     };
-    !steps.iter().any(moves)
+    !run.step_ids().zip(steps).any(moves)
 }
 
 /// Whether a health check may heal it.

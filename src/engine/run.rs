@@ -206,6 +206,8 @@ pub(crate) struct Run {
     pub(crate) retried: bool,
     /// A person is asked whether so much success will do.
     pub(crate) question: Option<(u32, u32)>,
+    /// What that person said.
+    pub(crate) accepted: Option<bool>,
     pub(crate) steps: Vec<StepRun>,
     pub(crate) counts: Counts,
     pub(crate) data: Arc<Value>,

@@ -15,7 +15,7 @@ use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::EventKind;
 use crate::model::id::{AgentId, RunId, StepId};
-use crate::model::policy::{Mode, OnCancel, Recovery};
+use crate::model::policy::{Mode, Recovery};
 use crate::model::state::{EndCause, RunState, StepState, WaitReason};
 use crate::model::step::Work;
 use crate::model::time::Micros;
@@ -68,9 +68,9 @@ fn fail_early(run: &Run, decided: &mut Decided) {
     if !run.fresh_failure || run.cause.is_some() || run.rollback.is_some() {
         return;
     }
-    // To undo something is to begin something: a run that stands still is rolled back when it goes on.
+    // A run that stands still ends or is rolled back when it goes on.
     let cause = match run.workflow.recovery {
-        Recovery::FailFast if run.state == RunState::Paused && undoes_what_it_cuts_off(run) => return,
+        Recovery::FailFast if run.state == RunState::Paused => return,
         Recovery::FailFast => EndCause::FailFast,
         Recovery::Rollback if run.state != RunState::Running => return,
         Recovery::Rollback if verdict::missed_means_failed(run) && run.can_be_rolled_back() && !run.may_succeed() => {
@@ -80,11 +80,6 @@ fn fail_early(run: &Run, decided: &mut Decided) {
     };
     decided.push((run.id, EventKind::RunCancelling { cause }));
     end_everything(run, cause, decided);
-}
-
-/// Whether ending what runs leads to undoing it.
-fn undoes_what_it_cuts_off(run: &Run) -> bool {
-    run.workflow.steps.iter().any(|step| step.on_cancel == OnCancel::Compensate)
 }
 
 /// Pending steps that lost a need are skipped, one at a time: one that lost two at once is skipped once.
@@ -250,9 +245,14 @@ fn undo_next(world: &World, run: &Run, decided: &mut Decided) {
         decided.push((run.id, EventKind::StepCompensating { step }));
         return;
     }
-    let Some(class) = run.undo_home[step.index()].filter(|_| entry.current.is_none() && entry.wait.is_none()) else {
+    let held = entry.wait.as_ref().is_some_and(|(why, _)| !why.is_about_agents());
+    let Some(class) = run.undo_home[step.index()].filter(|_| entry.current.is_none() && !held) else { return };
+    if let Some((why, until)) = route::obstacle(&world.registry, &run.classes[class]) {
+        if entry.wait.is_none() {
+            decided.push((run.id, EventKind::StepWaiting { step, why, until }));
+        }
         return;
-    };
+    }
     if !route::has_room(run, &run.classes[class]) {
         return;
     }

@@ -46,6 +46,7 @@ struct Snapshot {
     undone: Vec<StepId>,
     retried: bool,
     question: Option<(u32, u32)>,
+    accepted: Option<bool>,
     pins: Vec<(AgentId, usize)>,
     meters: Meters,
     steps: Vec<StepRun>,
@@ -116,6 +117,7 @@ pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
         undone: run.undone.clone(),
         retried: run.retried,
         question: run.question,
+        accepted: run.accepted,
         pins: run.pins.clone(),
         meters: run.meters.clone(),
         steps: run.steps.clone(),
@@ -155,7 +157,8 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     }
     (run.frozen, run.mode, run.mode_reason) = (snapshot.frozen, snapshot.mode, snapshot.mode_reason);
     (run.checkpoints, run.undo, run.rollback) = (snapshot.checkpoints, snapshot.undo, snapshot.rollback);
-    (run.undone, run.retried, run.question) = (snapshot.undone, snapshot.retried, snapshot.question);
+    (run.undone, run.retried) = (snapshot.undone, snapshot.retried);
+    (run.question, run.accepted) = (snapshot.question, snapshot.accepted);
     let agents = run.agents.clone();
     for (agent, home) in snapshot.pins {
         // In the order in which they were made, so that classes have the same numbers.

@@ -116,7 +116,12 @@ fn mean(times: &[Micros]) -> Option<Micros> {
 /// Final failures, in the order of the file.
 fn errors(world: &World, run: &Run) -> Vec<StepError> {
     let not_undone = |id: StepId| run.step(id).undo.as_ref().and_then(|undo| undo.failure.as_deref());
-    let own = |id: StepId| run.step(id).failure.as_deref().filter(|_| run.step(id).state == StepState::Failed);
+    // What failed has failed, also if what it may have done was undone since.
+    let failed = |id: StepId| match &run.step(id).undo {
+        Some(undo) => undo.before == StepState::Failed,
+        None => run.step(id).state == StepState::Failed,
+    };
+    let own = |id: StepId| run.step(id).failure.as_deref().filter(|_| failed(id));
     run.step_ids()
         .flat_map(|id| {
             let all = own(id).map(|failure| (failure, false)).into_iter();

@@ -21,7 +21,8 @@ pub(crate) fn end(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     let more = over && more_follows(run);
     match run.state {
         RunState::Pausing if !over || undoes || more => decided.push((run.id, EventKind::RunPaused { frozen: false })),
-        RunState::Paused if undoes || more => {}
+        // What people decide about a run that stands still is kept; what follows from it follows when the run goes on.
+        RunState::Paused => {}
         RunState::Compensating if run.undo.is_empty() => conclude(run, decided),
         RunState::Compensating => {}
         RunState::Stopping if !over => end_everything(run, EndCause::Stop, decided),
@@ -35,7 +36,7 @@ pub(crate) fn missed_means_failed(run: &Run) -> bool {
     match run.workflow.on_threshold_missed {
         OnThresholdMissed::Fail => true,
         OnThresholdMissed::Retry => run.retried,
-        OnThresholdMissed::Escalate => false,
+        OnThresholdMissed::Escalate => run.critical_failed(),
     }
 }
 
@@ -63,12 +64,16 @@ fn conclude(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     let (succeeded, counted) = run.share();
     let met = run.enough(succeeded, counted) && !run.critical_failed();
     let free = run.cause.is_none() && run.state == RunState::Running;
+    if let Some(approved) = run.accepted.filter(|_| free) {
+        decided.push((run.id, as_answered(run, approved)));
+        return;
+    }
     if free && again(run, met) {
         decided.push((run.id, EventKind::RetryRound));
         decided.extend(once_more(run).map(|step| (run.id, EventKind::StepReopened { step })));
         return;
     }
-    if free && !met && run.workflow.on_threshold_missed == OnThresholdMissed::Escalate {
+    if free && !met && asks_when_missed(run) {
         decided.push((run.id, EventKind::RunEscalated { succeeded, counted }));
         return;
     }
@@ -83,8 +88,22 @@ fn conclude(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
 fn more_follows(run: &Run) -> bool {
     let (succeeded, counted) = run.share();
     let met = run.enough(succeeded, counted) && !run.critical_failed();
-    let asks = run.workflow.on_threshold_missed == OnThresholdMissed::Escalate;
-    run.cause.is_none() && (again(run, met) || !met && (asks || run.can_be_rolled_back()))
+    run.cause.is_none() && (again(run, met) || !met && (asks_when_missed(run) || run.can_be_rolled_back()))
+}
+
+/// Whether a person is asked about so little success: not where a critical step failed, which nothing makes good.
+fn asks_when_missed(run: &Run) -> bool {
+    run.workflow.on_threshold_missed == OnThresholdMissed::Escalate && !run.critical_failed()
+}
+
+/// How a run goes on or ends when a person has said whether so much success will do.
+fn as_answered(run: &Run, approved: bool) -> EventKind {
+    let finished = |state, status, cause| EventKind::RunFinished { state, status, cause };
+    match approved {
+        true => finished(RunState::Partial, RunStatus::Partial, None),
+        false if run.can_be_rolled_back() => EventKind::RunCancelling { cause: EndCause::Rollback },
+        false => finished(RunState::Failed, RunStatus::Rejected, Some(EndCause::Reject)),
+    }
 }
 
 /// Whether what failed is to be tried once more. After a step that cannot be undone that is all that is left.

@@ -50,7 +50,9 @@ pub(crate) fn standing_by(
             };
             (StepState::Waiting, Some((now, *until)))
         }
-        (StepState::Compensating, None) if entry.current.is_none() => {
+        (StepState::Compensating, wait)
+            if entry.current.is_none() && wait.as_ref().is_none_or(|(why, _)| why.is_about_agents()) =>
+        {
             let class = run.undo_home[step.index()];
             let next = run.undo.front() == Some(&step);
             let why = class.filter(|_| next).and_then(obstacle);

@@ -111,6 +111,11 @@ pub enum EventKind {
         /// … of those that count.
         counted: u32,
     },
+    /// A person has said whether that will do.
+    RunAnswered {
+        /// It will.
+        approved: bool,
+    },
     /// What failed is tried once more.
     RetryRound,
     /// A mark that the run can roll back to, or a new one start from.
@@ -407,6 +412,7 @@ impl EventKind {
             Self::RunCompensating { .. } => "run_compensating",
             Self::RunRolledBack { .. } => "run_rolled_back",
             Self::RunEscalated { .. } => "run_escalated",
+            Self::RunAnswered { .. } => "run_answered",
             Self::RetryRound => "retry_round",
             Self::CheckpointMade { .. } => "checkpoint_made",
             Self::RunResumed => "run_resumed",

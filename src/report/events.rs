@@ -145,6 +145,7 @@ fn control_members(kind: &EventKind, names: &Names) -> Value {
         }
         EventKind::RunRolledBack { to } => json!({"checkpoint": to}),
         EventKind::RunEscalated { succeeded, counted } => json!({"succeeded": succeeded, "counted": counted}),
+        EventKind::RunAnswered { approved } => json!({"approved": approved}),
         EventKind::CheckpointMade { checkpoint, .. } => json!({"checkpoint": checkpoint}),
         EventKind::StepTakenOver { then, .. } => taken_over(then, names),
         EventKind::StepCompensated { output, .. } => succeeded(output, None, None),

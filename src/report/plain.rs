@@ -82,6 +82,8 @@ fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
         EventKind::RunEscalated { succeeded, counted } => {
             format!("asks whether {succeeded} of {counted} steps will do: fewer succeeded than it declares")
         }
+        EventKind::RunAnswered { approved: true } => "a person says that this will do".to_owned(),
+        EventKind::RunAnswered { .. } => "a person says that this will not do".to_owned(),
         EventKind::RetryRound => "what failed is tried once more".to_owned(),
         EventKind::AgentParked { agent, until, said } => {
             let why = if said.is_some() { "it said so itself" } else { "its declared rate is used up" };

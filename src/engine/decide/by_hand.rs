@@ -10,7 +10,7 @@ use crate::model::completion::{Failure, FailureClass};
 use crate::model::defaults::PRIORITY_MAX;
 use crate::model::event::{EndingWhy, EventKind, TakeOver};
 use crate::model::id::{AgentId, StepId};
-use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
+use crate::model::state::{RunState, SkipReason, StepState, WaitReason};
 use crate::model::step::Decision;
 use serde_json::Value;
 use std::sync::Arc;
@@ -131,6 +131,14 @@ fn settle_by_hand(
         _ => {}
     }
     can_be_taken_up(run)?;
+    let before = match &entry.take_over {
+        Some(TakeOver::Skip) => Some("skipped"),
+        Some(TakeOver::Complete(_)) => Some("completed by hand"),
+        Some(TakeOver::Reassign(_)) | None => None,
+    };
+    if let Some(before) = before {
+        return Err(Rejection::new(format!("{name} is being {before} already")));
+    }
     match &entry.current {
         Some(current) => {
             let (attempt, why) = (current.attempt, EndingWhy::TakenOver);
@@ -231,18 +239,14 @@ fn answer_the_run(run: &Run, answer: &Answer, decided: &mut Decided) -> Result<(
     if run.question.is_none() {
         return Err(Rejection::new("the run asks nothing"));
     }
-    let (state, status, cause) = match answer {
-        Answer::Approve => (RunState::Partial, RunStatus::Partial, None),
-        Answer::Reject if run.can_be_rolled_back() => {
-            decided.push((run.id, EventKind::RunCancelling { cause: EndCause::Rollback }));
-            return Ok(());
-        }
-        Answer::Reject => (RunState::Failed, RunStatus::Rejected, Some(EndCause::Reject)),
+    let approved = match answer {
+        Answer::Approve => true,
+        Answer::Reject => false,
         Answer::Value(_) => {
             return Err(Rejection::with_way_out("the run asks for a yes or a no", "say approve or reject"));
         }
     };
-    decided.push((run.id, EventKind::RunFinished { state, status, cause }));
+    decided.push((run.id, EventKind::RunAnswered { approved }));
     Ok(())
 }
 

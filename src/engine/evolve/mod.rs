@@ -34,6 +34,7 @@ pub(crate) fn evolve(world: &mut World, event: &Event) {
         | EventKind::RunCompensating { .. }
         | EventKind::RunRolledBack { .. }
         | EventKind::RunEscalated { .. }
+        | EventKind::RunAnswered { .. }
         | EventKind::RetryRound
         | EventKind::CheckpointMade { .. }
         | EventKind::RunFinished { .. }

@@ -24,6 +24,7 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         EventKind::RunCompensating { steps, to } => compensate(run, steps, *to, at),
         EventKind::RunRolledBack { to } => roll_back(run, *to, at),
         EventKind::RunEscalated { succeeded, counted } => run.question = Some((*succeeded, *counted)),
+        EventKind::RunAnswered { approved } => (run.question, run.accepted) = (None, Some(*approved)),
         EventKind::RetryRound => (run.retried, run.fresh_failure) = (true, false),
         EventKind::CheckpointMade { checkpoint, step } => {
             let ended = run.step_ids().filter(|id| run.step(*id).state.ended()).collect();
@@ -140,7 +141,7 @@ fn thaw(run: &mut Run, at: Micros) {
 /// An ended run is taken up again.
 fn goes_on_after_its_end(run: &mut Run, at: Micros) {
     run.status = None;
-    run.question = None;
+    (run.question, run.accepted) = (None, None);
     run.rollback = None;
     if let Some(ended) = run.ended.take() {
         run.paused_for += at - ended;

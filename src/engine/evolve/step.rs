@@ -277,7 +277,7 @@ pub(super) fn reopen(run: &mut Run, step: StepId, at: Micros) {
     }
     // There is something to do again, so whether what was done will do is not the question any more.
     if !seeded(Bug::QuestionStays) {
-        run.question = None;
+        (run.question, run.accepted) = (None, None);
     }
     set_cursors_back(run);
 }

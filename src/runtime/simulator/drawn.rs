@@ -2,7 +2,6 @@
 //!
 //! Each kind of policy is on in some worlds and off in others, so that each is seen alone, and all together now and then.
 
-use super::plan::{below, pick};
 use crate::model::agent::{Agent, AgentKind, Simulated};
 use crate::model::id::{Name, StepId};
 use crate::model::mapping::{InputMapping, OutputMapping, Path};
@@ -51,6 +50,14 @@ impl Taste {
     pub(super) const fn undoes(self) -> bool {
         self.sagas
     }
+}
+
+pub(super) fn below(rng: &mut Rng, bound: u32) -> u32 {
+    u32::try_from(rng.below(u64::from(bound))).unwrap_or(bound)
+}
+
+pub(super) fn pick<T: Copy>(rng: &mut Rng, among: &[T]) -> T {
+    among[rng.below(among.len() as u64) as usize]
 }
 
 fn capability(rng: &mut Rng, count: u64) -> Name {

@@ -3,7 +3,7 @@
 //! Each kind of fault is on in half of the seeds, each time with another rate: a fault that happens all the time hides
 //! what goes wrong when it happens once, and the other way round.
 
-use super::drawn::{Taste, agents, take_your_time, workflow};
+use super::drawn::{Taste, agents, below, pick, take_your_time, workflow};
 use super::stats::Fault;
 use crate::model::agent::Agent;
 use crate::model::id::{Name, StepId};
@@ -152,14 +152,6 @@ const fn highest(fault: Fault) -> f64 {
         Fault::TornCommit => 0.9,
         Fault::BitFlip | Fault::RecordSwapped | Fault::RecordMissing | Fault::JournalShortened => 0.6,
     }
-}
-
-pub(super) fn below(rng: &mut Rng, bound: u32) -> u32 {
-    u32::try_from(rng.below(u64::from(bound))).unwrap_or(bound)
-}
-
-pub(super) fn pick<T: Copy>(rng: &mut Rng, among: &[T]) -> T {
-    among[rng.below(among.len() as u64) as usize]
 }
 
 fn run(rng: &mut Rng, at: u64, steps: u64, team: &[Agent], taste: Taste) -> RunPlan {

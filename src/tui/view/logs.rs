@@ -132,6 +132,7 @@ fn event_style(pen: &Pen<'_>, kind: &EventKind) -> Style {
         | EventKind::RunRolledBack { .. } => Role::Ending,
         EventKind::StepWaiting { .. }
         | EventKind::RunEscalated { .. }
+        | EventKind::RunAnswered { .. }
         | EventKind::AgentParked { .. }
         | EventKind::BreakerChanged { .. }
         | EventKind::FallbackTaken { .. }

@@ -154,7 +154,10 @@ fn ready(world: &World, view: &EngineView, run: &RunView, id: StepId) -> Result<
     let full = limits.max_parallel.is_some_and(|max| count(active.len(), max));
     let same = active.iter().filter(|other| world.workflow.step(**other).asks_for() == asks).count();
     let limited = limits.capability.get(asks).is_some_and(|max| count(same, *max));
-    let ordered = matches!(run.mode, Mode::Sequential | Mode::Hybrid) && !active.is_empty();
+    // Where steps go one after the other, one is at work or comes first and is held up by something else.
+    let before = |other: &StepId| *other != id && matches!(run.steps[other.index()].state, StepState::Waiting);
+    let comes_first = world.workflow.step_ids().any(|other| before(&other));
+    let ordered = matches!(run.mode, Mode::Sequential | Mode::Hybrid) && (!active.is_empty() || comes_first);
     let pinned = |agent: &&AgentView| run.steps[id.index()].pinned.is_none_or(|pin| pin == agent.id);
     let able = |agent: &&AgentView| &*agent.name == asks || agent.capabilities.iter().any(|own| &**own == asks);
     let open = |agent: &&AgentView| {

@@ -44,11 +44,11 @@ impl Watch {
                 rule!(until == when, "it waits until {until:?}");
                 holds(run, step, why, now)
             }
-            (StepState::Compensating, Some(wait)) => {
+            (StepState::Compensating, Some(wait)) if !about_agents => {
                 rule!(view.state == StepState::Compensating && view.wait.as_ref() == Some(wait), "it is undone later");
                 Ok(())
             }
-            (StepState::Compensating, None) => {
+            (StepState::Compensating, _) => {
                 let own = self.obstacle(&self.candidates(run, step, true), run.asks_for(step, None, true));
                 let idle = seen.at_work.is_none() && run.to_undo.front() == Some(&step);
                 let own = own.filter(|_| idle);

@@ -68,6 +68,11 @@ impl RunSeen {
                 rule!(!self.share().0, "ends: a person is asked although enough succeeded");
                 self.question = true;
             }
+            EventKind::RunAnswered { approved } => {
+                rule!(self.question, "ends: a run is answered that asks nothing");
+                rule!(self.reading || self.answered == Some(*approved), "ends: the run is answered by nobody");
+                (self.question, self.said) = (false, Some(*approved));
+            }
             EventKind::AnswerDropped { .. } | EventKind::AgentHealed { .. } => {}
             EventKind::PriorityChanged { .. } | EventKind::StepTakenOver { .. } if self.state == RunState::Pending => {}
             EventKind::RunCompensating { .. } => {
@@ -113,7 +118,7 @@ impl RunSeen {
             self.deadline = self.workflow.limits.deadline.map(|limit| at + limit);
             self.stands_since = None;
         }
-        (self.question, self.rollback) = (false, None);
+        (self.question, self.said, self.rollback) = (false, None, None);
     }
 
     fn interrupted(&mut self, at: Micros) {
@@ -147,7 +152,7 @@ impl RunSeen {
 
     /// A run fails only when what it declares for that case has been tried.
     fn tried_everything(&self, state: RunState) -> Result<(), Broken> {
-        if state != RunState::Failed || self.question {
+        if state != RunState::Failed || self.said.is_some() {
             return Ok(());
         }
         let workflow = &self.workflow;
@@ -155,7 +160,7 @@ impl RunSeen {
         let pivot = pivot.into_iter().any(|(spec, seen)| spec.pivot && seen.state == StepState::Succeeded);
         let back = workflow.recovery == Recovery::Rollback && !pivot;
         rule!(!back, "saga: a run that is declared to be rolled back ends as failed");
-        let asks = workflow.on_threshold_missed == OnThresholdMissed::Escalate;
+        let asks = workflow.on_threshold_missed == OnThresholdMissed::Escalate && !self.critical_lost();
         rule!(!asks, "ends: a run that is declared to ask ends as failed");
         let again = workflow.recovery == Recovery::Retry || workflow.on_threshold_missed == OnThresholdMissed::Retry;
         let failed = self.steps.iter().any(|seen| seen.state == StepState::Failed);
@@ -183,12 +188,9 @@ impl RunSeen {
         }
         let (met, all) = self.share();
         let expected = match (met, all) {
-            _ if self.question => match self.answered {
-                Some(true) => RunState::Partial,
-                Some(false) => RunState::Failed,
-                None if self.reading => state,
-                None => return Err("ends: nobody answered what the run asks".to_owned()),
-            },
+            _ if self.question => return Err("ends: nobody answered what the run asks".to_owned()),
+            _ if self.said == Some(true) => RunState::Partial,
+            _ if self.said == Some(false) => RunState::Failed,
             _ if failed => RunState::CompensationFailed,
             (true, true) => RunState::Succeeded,
             (true, false) => RunState::Partial,

@@ -98,7 +98,8 @@ impl RunSeen {
         let seen = &mut self.steps[step.index()];
         let state = seen.state;
         rule!(state == StepState::Compensating, "saga: an attempt undoes step {}: {}", step.0, state.word());
-        rule!(seen.wait.is_none(), "saga: an attempt undoes step {} before its wait is over", step.0);
+        let held = seen.wait.as_ref().is_some_and(|(why, _)| !why.is_about_agents());
+        rule!(!held, "saga: an attempt undoes step {} before its wait is over", step.0);
         seen.undo_spent += 1;
         rule!(seen.undo_spent <= limit + 1, "saga: try {} of {} to undo step {}", seen.undo_spent, limit + 1, step.0);
         Ok(())

@@ -112,6 +112,8 @@ pub(crate) struct RunSeen {
     /// What is to be undone.
     pub(crate) to_undo: VecDeque<StepId>,
     pub(crate) question: bool,
+    /// What was said to it.
+    pub(crate) said: Option<bool>,
     pub(crate) mode: Mode,
     pub(crate) marks: Vec<Mark>,
     /// Rounds of trying again.
@@ -177,6 +179,7 @@ impl RunSeen {
             undone_again: false,
             to_undo: VecDeque::new(),
             question: false,
+            said: None,
             mode: workflow.mode,
             marks: Vec::new(),
             rounds: 0,
@@ -258,9 +261,13 @@ impl RunSeen {
             Success::Any => good > 0 || counted == 0,
             Success::Min(share) => good as f64 + 1e-9 >= share * counted as f64,
         };
-        let critical = self.workflow.steps.iter().zip(&self.steps);
-        let lost = critical.into_iter().any(|(spec, seen)| spec.critical && seen.state == StepState::Failed);
-        (enough && !lost, good == counted)
+        (enough && !self.critical_lost(), good == counted)
+    }
+
+    /// Whether a step without which the run fails has failed.
+    pub(crate) fn critical_lost(&self) -> bool {
+        let mut steps = self.workflow.steps.iter().zip(&self.steps);
+        steps.any(|(spec, seen)| spec.critical && seen.state == StepState::Failed)
     }
 }
 

@@ -72,7 +72,7 @@ impl RunSeen {
                 let may = (seen.state.ended() || asks) && !seen.done;
                 rule!(may, "once: step {at} is opened while it is {}", seen.state.word());
                 seen.open();
-                self.question = false;
+                (self.question, self.said) = (false, None);
                 self.to_undo.retain(|other| *other != step);
             }
             EventKind::StepTakenOver { then, .. } => self.taken_over(step, then),
@@ -104,6 +104,7 @@ impl RunSeen {
             WaitReason::Person => pauses,
             WaitReason::Approval => approval,
             WaitReason::Backoff { .. } => until.is_some(),
+            _ if seen.state == StepState::Compensating => why.is_about_agents(),
             _ => seen.state == StepState::Ready || about_agents,
         };
         rule!(right, "reasons: step {} waits for {} while it is {}", step.0, why.word(), seen.state.word());
