@@ -206,17 +206,17 @@ impl World {
         for at in 0..self.plan.runs.len() {
             let run = RunId::from_index(at);
             match self.watch.run(run).state {
-                RunState::Pending => did |= self.command(Command::Start { run })?.is_ok(),
-                RunState::Paused | RunState::Pausing => did |= self.command(Command::Resume { run })?.is_ok(),
+                RunState::Pending => did |= self.command(&Command::Start { run })?.is_ok(),
+                RunState::Paused | RunState::Pausing => did |= self.command(&Command::Resume { run })?.is_ok(),
                 _ => {}
             }
             did |= self.answer_all(run)?;
         }
         for agent in 0..self.watch.agents() {
-            did |= self.command(Command::HealAgent { agent: AgentId::from_index(agent) })?.is_ok();
+            did |= self.command(&Command::HealAgent { agent: AgentId::from_index(agent) })?.is_ok();
         }
         for agent in self.watch.held_open() {
-            did |= self.command(Command::SetBreaker { agent, mode: BreakerMode::Automatic })?.is_ok();
+            did |= self.command(&Command::SetBreaker { agent, mode: BreakerMode::Automatic })?.is_ok();
         }
         Ok(did)
     }
@@ -232,13 +232,13 @@ impl World {
                 // What was tried again and failed for ever is given a value at last.
                 let value = self.rng.chance(0.5);
                 let answer = if value { Answer::Value(json!({"out": "given"})) } else { Answer::Approve };
-                did |= self.command(Command::Answer { run, step: Some(step), answer })?.is_ok();
+                did |= self.command(&Command::Answer { run, step: Some(step), answer })?.is_ok();
             } else if seen.state == StepState::Unknown {
-                did |= self.command(Command::RetryStep { run, step })?.is_ok();
+                did |= self.command(&Command::RetryStep { run, step })?.is_ok();
             }
         }
         if self.watch.run(run).question {
-            did |= self.command(Command::Answer { run, step: None, answer: Answer::Approve })?.is_ok();
+            did |= self.command(&Command::Answer { run, step: None, answer: Answer::Approve })?.is_ok();
         }
         Ok(did)
     }

@@ -151,7 +151,7 @@ impl World {
         let agent = self.some_agent();
         let sight = Sight { run, step: StepId::from_index(step), agent, undoes: self.plan.undoes };
         let command = wish(&mut self.rng, self.plan.habit, sight);
-        self.command(command)?.ok();
+        self.command(&command)?.ok();
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl World {
     /// The person breaks an agent.
     pub(super) fn break_agent(&mut self) -> Result<(), Broken> {
         let agent = self.some_agent();
-        self.command(Command::FailAgent { agent })?.ok();
+        self.command(&Command::FailAgent { agent })?.ok();
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Seeds that are simulated with every change; any planted bug has to be found by one of them.
 const SEEDS: u64 = 11_000;
 /// The hash of all that happens in the first 200 seeds.
-const PINNED: u64 = 0x9901_d05f_a0e4_16be;
+const PINNED: u64 = 0x45d4_5f94_efc7_1a12;
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, Into::into)

@@ -179,7 +179,7 @@ impl World {
             Due::Disk => self.disk_step()?,
             Due::Retry => self.retry()?,
             Due::Wish(command) => {
-                let _ = self.command(command)?;
+                let _ = self.command(&command)?;
             }
         }
         Ok(true)
@@ -239,13 +239,13 @@ impl World {
     }
 
     /// Has the person ask for something.
-    pub(super) fn command(&mut self, command: Command) -> Result<Result<(), Rejection>, Broken> {
+    pub(super) fn command(&mut self, command: &Command) -> Result<Result<(), Rejection>, Broken> {
         let Decision { verdict, events } = self.input(&Input::Command(command.clone()))?;
         if verdict.is_err() && events.iter().any(|event| !matches!(event.kind, EventKind::CommandRefused { .. })) {
             return Err(format!("refused: {} was refused, but led to {}", command.word(), names(&events)));
         }
         if verdict.is_ok() {
-            self.did_it(&command)?;
+            self.did_it(command)?;
         }
         Ok(verdict)
     }

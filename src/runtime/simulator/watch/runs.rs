@@ -27,17 +27,7 @@ impl RunSeen {
                 }
             }
             EventKind::RunInterrupted => self.interrupted(at),
-            EventKind::RunResumed => {
-                let stood = matches!(self.state, RunState::Paused | RunState::Pausing);
-                rule!(stood, "states: a run that is {} is resumed", self.state.word());
-                let state = match (self.rollback, self.cause) {
-                    (Some(_), _) => RunState::Compensating,
-                    (None, Some(_)) => RunState::Cancelling,
-                    (None, None) => RunState::Running,
-                };
-                self.goes(state, at);
-                self.epoch += 1;
-            }
+            EventKind::RunResumed => self.resumed(at)?,
             EventKind::RunReopened => {
                 rule!(self.state.ended(), "states: a run that is {} is opened", self.state.word());
                 self.taken_up(at);
@@ -80,6 +70,19 @@ impl RunSeen {
             }
             _ => rule!(self.is_live(), "states: {} in a run that is {}", event.kind.name(), self.state.word()),
         }
+        Ok(())
+    }
+
+    fn resumed(&mut self, at: Micros) -> Result<(), Broken> {
+        let stood = matches!(self.state, RunState::Paused | RunState::Pausing);
+        rule!(stood, "states: a run that is {} is resumed", self.state.word());
+        let state = match (self.rollback, self.cause) {
+            (Some(_), _) => RunState::Compensating,
+            (None, Some(_)) => RunState::Cancelling,
+            (None, None) => RunState::Running,
+        };
+        self.goes(state, at);
+        self.epoch += 1;
         Ok(())
     }
 
