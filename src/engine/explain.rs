@@ -21,7 +21,7 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
         StepState::Compensating => compensating(world, run, step, wait.as_ref(), now),
         _ if entry.undo.as_ref().is_some_and(|undo| undo.failure.is_some()) => not_undone(run, step),
         StepState::Pending => pending(run, step),
-        StepState::Ready => ready(world, run, step),
+        StepState::Ready => ready(world, run, step, now),
         StepState::Waiting => wait.map_or_else(Vec::new, |wait| waiting(world, run, step, &wait, now)),
         StepState::Running | StepState::Cancelling => running(world, run, step),
         StepState::Succeeded => succeeded(run, step),
@@ -120,7 +120,7 @@ fn holders(world: &World, run: &Run, agents: &[AgentId]) -> Vec<String> {
     .collect()
 }
 
-fn ready(world: &World, run: &Run, step: StepId) -> Vec<String> {
+fn ready(world: &World, run: &Run, step: StepId, now: Micros) -> Vec<String> {
     let mut all: Vec<String> = run_reason(run).into_iter().collect();
     let entry = run.step(step);
     let class = &run.classes[entry.class];
@@ -131,6 +131,8 @@ fn ready(world: &World, run: &Run, step: StepId) -> Vec<String> {
             all.push(format!("{} before it in the queue; waiting lifts it", stand(ahead)));
         }
     }
+    // Who stands in the queue is sent to the gate when an agent is free for it; it would be held up there now.
+    all.extend(run.held_up(step).map(|why| because(world, run, step, &why, None, now)));
     if all.is_empty() {
         all.push("it starts now".to_owned());
     }

@@ -13,7 +13,10 @@ pub struct Page {
 }
 
 /// All pages, in the order they are listed.
-pub const PAGES: &[Page] = &[Page { topic: "control", text: include_str!("../../assets/guide/control.md") }];
+pub const PAGES: &[Page] = &[
+    Page { topic: "control", text: include_str!("../../assets/guide/control.md") },
+    Page { topic: "what-happens-when", text: include_str!("../../assets/guide/what-happens-when.md") },
+];
 
 impl Page {
     /// The page of a topic.
@@ -28,8 +31,8 @@ impl Page {
         self.text.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
     }
 
-    /// Its lines, safe to print. `columns`: paragraphs and points are wrapped to them, and the marks of Markdown that
-    /// only say how a word looks are left out; without, the page comes as it was written.
+    /// Its lines, safe to print. `columns`: paragraphs, points and the rows of tables are wrapped to them, and the marks of
+    /// Markdown that only say how a word looks are left out; without, the page comes as it was written.
     #[must_use]
     pub fn lines(&self, columns: Option<usize>) -> Vec<String> {
         let lines = self.text.lines().map(|line| Safe::line(line).into_string());
@@ -47,6 +50,8 @@ impl Page {
                 is_code = !is_code;
             } else if is_code {
                 out.push(format!("    {line}"));
+            } else if line.starts_with('|') {
+                row(&line, columns, &mut out);
             } else if own || line.is_empty() {
                 out.push(plain(line.trim_start_matches(['#', ' '])));
             } else {
@@ -66,11 +71,28 @@ fn plain(line: &str) -> String {
     line.replace("**", "")
 }
 
+/// A row of a table: its first cell, and under it the others. Tables are wider than most terminals.
+fn row(line: &str, columns: usize, out: &mut Vec<String>) {
+    let mut cells = line.trim_matches([' ', '|']).split(" | ").map(str::trim);
+    let first = cells.next().unwrap_or_default();
+    if first.starts_with("---") {
+        return;
+    }
+    wrap(first, columns, out);
+    let others: Vec<&str> = cells.collect();
+    indented(&others.join(" · "), "    ", "    ", columns, out);
+}
+
 /// Breaks a paragraph between words; what follows a point stands under its text.
 fn wrap(text: &str, columns: usize, out: &mut Vec<String>) {
-    let text = plain(text);
     let indent = if text.starts_with("- ") { "  " } else { "" };
-    let mut line = String::new();
+    indented(text, "", indent, columns, out);
+}
+
+/// Breaks text between words; its first line begins with `first`, the others with `indent`.
+fn indented(text: &str, first: &str, indent: &str, columns: usize, out: &mut Vec<String>) {
+    let text = plain(text);
+    let mut line = first.to_owned();
     for word in text.split_whitespace() {
         if width(&line) + 1 + width(word) > columns && !line.trim().is_empty() {
             out.push(std::mem::replace(&mut line, indent.to_owned()));
@@ -99,10 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_are_wrapped_and_tables_and_code_are_not() {
+    fn paragraphs_and_rows_are_wrapped_and_code_is_not() {
         let page = Page {
             topic: "t",
-            text: "# A title\n\nOne **two**\nthree four.\n\n- a point that\n  goes on\n\n```sh\na long line of code here\n```\n\n| a | table that is wide |\n",
+            text: "# A title\n\nOne **two**\nthree four.\n\n- a point that\n  goes on\n\n```sh\na long line of code here\n```\n\n| a | b | c |\n|---|---|---|\n| one | two | three |\n",
         };
         let expected = [
             "A title",
@@ -116,7 +138,11 @@ mod tests {
             "",
             "    a long line of code here",
             "",
-            "| a | table that is wide |",
+            "a",
+            "    b · c",
+            "one",
+            "    two ·",
+            "    three",
         ];
         assert_eq!(page.lines(Some(11)), expected);
         assert_eq!(page.lines(None).len(), page.text.lines().count());
@@ -127,7 +153,7 @@ mod tests {
         for page in PAGES {
             for columns in [20, 40, 80, 200] {
                 for line in page.lines(Some(columns)) {
-                    let breaks = line.trim().contains(' ') && !line.starts_with('|') && !line.starts_with("    ");
+                    let breaks = line.trim().contains(' ') && !line.starts_with("    ");
                     let title = page.text.contains(&format!("# {line}\n"));
                     assert!(width(&line) <= columns || !breaks || title, "{}, {columns}: {line}", page.topic);
                 }
