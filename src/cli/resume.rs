@@ -9,7 +9,7 @@ use super::out::{Stop, refuse, say};
 use super::saved::{self, Folded};
 use super::session::{self, Session};
 use super::store::{self, Kept};
-use super::{checkpoint, control};
+use super::{checkpoint, control, unreal};
 use crate::engine::{Input, Outbox};
 use crate::model::command::Command;
 use crate::model::id::{Name, StepId};
@@ -213,8 +213,9 @@ fn changed(
             "to go on under the changed file: `{command} --accept-changes`; to go on as before, put the file back"
         ));
     }
-    if clock(folded) == ClockKind::Real {
-        session::measured(&mut workflow, kept);
+    match clock(folded) {
+        ClockKind::Real => session::measured(&mut workflow, kept),
+        ClockKind::Virtual => unreal::admit(&workflow)?,
     }
     Ok(Some((Arc::new(workflow), files)))
 }

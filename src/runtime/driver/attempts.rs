@@ -48,6 +48,10 @@ impl Active {
         matches!(self.doing, Doing::Process(_))
     }
 
+    pub(super) const fn is_halted(&self) -> bool {
+        self.frozen
+    }
+
     /// A process that began at one time and was last heard at another.
     #[cfg(test)]
     pub(super) fn heard_at(heard: Micros, since: Micros, idle_timeout: Micros) -> Self {

@@ -121,7 +121,8 @@ impl Beside {
     }
 }
 
-fn is_live(run: &RunView) -> bool {
+/// Whether a run is under way.
+pub(super) fn is_live(run: &RunView) -> bool {
     run.started.is_some() && !run.state.ended() && run.state != RunState::Paused
 }
 

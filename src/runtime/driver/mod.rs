@@ -5,12 +5,13 @@
 //! durable, and only then told and performed, so that a slow disk groups commits instead of stopping the engine.
 //!
 //! Under the virtual clock nothing sleeps: when everything is durable the next due time is taken, and all that is due
-//! then. A store that takes nothing stops what follows, not what runs: the events wait in memory, nothing new begins,
+//! then. It stands still while a run waits for somebody: what a person needs takes no virtual time. A store that takes nothing stops what follows, not what runs: the events wait in memory, nothing new begins,
 //! and going on is one command.
 
 mod attempts;
 mod beside;
 mod leaving;
+mod standstill;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -85,6 +86,8 @@ pub(super) struct Driver {
     due: BTreeMap<DueAt, Due>,
     /// Orders what is due at the same time: first come, first served.
     order: u64,
+    /// Whether virtual time goes on, as far as that is known since something was last decided.
+    goes_on: Option<bool>,
     /// Until then ends are heard before what is due late; `None`: nothing is late.
     patient_until: Option<Instant>,
     active: BTreeMap<AttemptKey, Active>,
@@ -140,6 +143,7 @@ impl Driver {
             pool,
             due: BTreeMap::new(),
             order: 0,
+            goes_on: None,
             patient_until: None,
             active: BTreeMap::new(),
             ended,
@@ -239,7 +243,7 @@ impl Driver {
     fn is_due(&mut self, at: Micros) -> bool {
         if !self.is_real() {
             // Time stands still until everything that has happened is durable.
-            return self.ledger.is_settled();
+            return self.ledger.is_settled() && self.goes_on();
         }
         let now = self.clock.now();
         if at + LATE >= now {
@@ -300,7 +304,7 @@ impl Driver {
                 Header { run: name, workflow, seed, began_unix_ms, files, recipe, clock, speed, from, version };
             self.ledger.announce(run, header);
         }
-        self.dirty = true;
+        (self.dirty, self.goes_on) = (true, None);
         Ok(run)
     }
 
@@ -395,7 +399,9 @@ impl Driver {
 
     fn hold(&mut self, now: Micros) {
         let outbox = std::mem::take(&mut self.outbox);
-        self.dirty |= !outbox.events.is_empty();
+        if !outbox.events.is_empty() {
+            (self.dirty, self.goes_on) = (true, None);
+        }
         self.ledger.hold(now, outbox, &self.engine);
     }
 
