@@ -23,7 +23,10 @@ pub(crate) fn admit(workflow: &Workflow) -> Result<(), Stop> {
     let checked = in_use.iter().filter(|agent| agent.health.is_some());
     let checked: Vec<String> = checked.map(|agent| Safe::line(&agent.id).into_string()).collect();
     if !checked.is_empty() {
-        say(&format!("upbeat: under the virtual clock no `health` is checked; agents that declare it: {}", few(checked)));
+        say(&format!(
+            "upbeat: under the virtual clock no `health` is checked; agents that declare it: {}",
+            few(checked)
+        ));
     }
     Ok(())
 }
@@ -55,7 +58,9 @@ fn may_do(agent: &Agent, step: &Step) -> bool {
 fn named(workflow: &Workflow, agent: &Agent) -> String {
     let only_undoes = !workflow.steps.iter().any(|step| may_do(agent, step));
     match &agent.kind {
-        AgentKind::Builtin { builtin: Builtin::Process } if only_undoes => "`run` and `command` in `compensate`".to_owned(),
+        AgentKind::Builtin { builtin: Builtin::Process } if only_undoes => {
+            "`run` and `command` in `compensate`".to_owned()
+        }
         AgentKind::Builtin { builtin: Builtin::Process } => "`run` and `command` steps".to_owned(),
         kind if only_undoes => format!("{} ({} in `compensate`)", Safe::line(&agent.id), kind.word()),
         kind => format!("{} ({})", Safe::line(&agent.id), kind.word()),

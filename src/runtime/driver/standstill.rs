@@ -27,7 +27,8 @@ impl Driver {
             let mut attempts = self.active.range((run, StepId(0), 0)..).take_while(|(key, _)| key.0 == run);
             attempts.next().is_some_and(|(_, active)| !active.is_halted())
         };
-        let mut open = (0..self.engine.runs()).map(RunId::from_index).filter(|run| !self.engine.has_ended(*run)).peekable();
+        let mut open =
+            (0..self.engine.runs()).map(RunId::from_index).filter(|run| !self.engine.has_ended(*run)).peekable();
         open.peek().is_some() && open.all(at_work)
     }
 }
@@ -67,8 +68,7 @@ mod tests {
     }
 
     async fn load(handle: &Handle, name: &str) -> RunId {
-        let order =
-            RunOrder { workflow: Arc::new(asks()), name: Name::from(name), seed: 7, origin: None, reuse: None };
+        let order = RunOrder { workflow: Arc::new(asks()), name: Name::from(name), seed: 7, origin: None, reuse: None };
         handle.load(order).await.unwrap()
     }
 
