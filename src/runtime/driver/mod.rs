@@ -20,6 +20,7 @@ mod tests_attempts;
 use attempts::{Active, DueAt, completion_of};
 use beside::Beside;
 use leaving::{nothing_left_in, nothing_left_of};
+use standstill::Standing;
 
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Done, Rejection};
@@ -86,8 +87,7 @@ pub(super) struct Driver {
     due: BTreeMap<DueAt, Due>,
     /// Orders what is due at the same time: first come, first served.
     order: u64,
-    /// Whether virtual time goes on, as far as that is known since something was last decided.
-    goes_on: Option<bool>,
+    standing: Standing,
     /// Until then ends are heard before what is due late; `None`: nothing is late.
     patient_until: Option<Instant>,
     active: BTreeMap<AttemptKey, Active>,
@@ -143,7 +143,7 @@ impl Driver {
             pool,
             due: BTreeMap::new(),
             order: 0,
-            goes_on: None,
+            standing: Standing::default(),
             patient_until: None,
             active: BTreeMap::new(),
             ended,
@@ -304,7 +304,7 @@ impl Driver {
                 Header { run: name, workflow, seed, began_unix_ms, files, recipe, clock, speed, from, version };
             self.ledger.announce(run, header);
         }
-        (self.dirty, self.goes_on) = (true, None);
+        (self.dirty, self.standing) = (true, Standing::Unknown);
         Ok(run)
     }
 
@@ -329,7 +329,7 @@ impl Driver {
             }
         };
         self.hold(now);
-        self.dirty = true;
+        (self.dirty, self.standing) = (true, Standing::Unknown);
         reopened.map(|()| run)
     }
 
@@ -399,9 +399,8 @@ impl Driver {
 
     fn hold(&mut self, now: Micros) {
         let outbox = std::mem::take(&mut self.outbox);
-        if !outbox.events.is_empty() {
-            (self.dirty, self.goes_on) = (true, None);
-        }
+        self.dirty |= !outbox.events.is_empty();
+        self.standing.hears(&outbox.events);
         self.ledger.hold(now, outbox, &self.engine);
     }
 

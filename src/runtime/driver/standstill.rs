@@ -5,19 +5,65 @@
 
 use super::Driver;
 use super::beside::is_live;
+use crate::model::event::Event;
 use crate::model::id::{RunId, StepId};
+use crate::model::state::WaitReason;
+use crate::model::view::RunView;
+use std::sync::Arc;
+
+/// What is known of whether virtual time goes on. To find out may take a look at every step.
+#[derive(Debug, Default)]
+pub(super) enum Standing {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Whether it goes on, until something happens.
+    Known(bool),
+    /// It goes on as long as these steps wait for their times: one of each run that is under way.
+    Backoff(Vec<(RunId, StepId)>),
+}
+
+impl Standing {
+    /// These things happened.
+    pub(super) fn hears(&mut self, events: &[Arc<Event>]) {
+        let keeps = |event: &Arc<Event>| match self {
+            Self::Backoff(steps) => event.kind.step().is_some_and(|step| !steps.contains(&(event.run, step))),
+            Self::Unknown | Self::Known(_) => false,
+        };
+        if !events.iter().all(keeps) {
+            *self = Self::Unknown;
+        }
+    }
+
+    fn of(runs: &[RunView]) -> Self {
+        let live = || runs.iter().filter(|run| is_live(run));
+        if live().next().is_none() || runs.iter().any(|run| run.stuck) {
+            return Self::Known(false);
+        }
+        live().map(last_in_backoff).collect::<Option<_>>().map_or(Self::Known(true), Self::Backoff)
+    }
+}
+
+/// The step that waits for the latest time to be tried again. It waits whatever becomes of others and of agents.
+fn last_in_backoff(run: &RunView) -> Option<(RunId, StepId)> {
+    let waits = run.workflow.step_ids().zip(&run.steps).filter_map(|(id, step)| match step.wait {
+        Some((WaitReason::Backoff { .. }, Some(until))) => Some((until, id)),
+        _ => None,
+    });
+    waits.max().map(|(_, id)| (run.id, id))
+}
 
 impl Driver {
     /// Whether virtual time goes on: some run is under way, and none waits for somebody.
     pub(super) fn goes_on(&mut self) -> bool {
-        if let Some(known) = self.goes_on {
-            return known;
+        if matches!(self.standing, Standing::Unknown) {
+            self.standing = if self.all_at_work() {
+                Standing::Known(true)
+            } else {
+                Standing::of(&self.engine.view(self.clock.now(), None).runs)
+            };
         }
-        let goes_on = self.all_at_work() || {
-            let runs = self.engine.view(self.clock.now(), None).runs;
-            runs.iter().any(is_live) && !runs.iter().any(|run| run.stuck)
-        };
-        *self.goes_on.insert(goes_on)
+        matches!(self.standing, Standing::Known(true) | Standing::Backoff(_))
     }
 
     /// Whether there are runs that have not ended, and each has attempts under way, none of which is halted. That is known
