@@ -217,7 +217,8 @@ steps:
   - {id: b, run: 'exit 1', needs: a}",
     );
     assert_eq!(scene.upbeat(&["run", &file, "--headless"]).code, 6);
-    for args in [&["cancel", "last"][..], &["pause", "last"], &["answer", "last", "a", "approve"], &["resume", "last"]] {
+    for args in [&["cancel", "last"][..], &["pause", "last"], &["answer", "last", "a", "approve"], &["resume", "last"]]
+    {
         let refused = scene.upbeat(args);
         assert_eq!(refused.code, 2, "{args:?}");
         assert!(refused.err.contains("has ended, it is compensated; `upbeat rerun "), "{args:?}: {}", refused.err);
