@@ -477,6 +477,15 @@ pub(crate) enum RunOutput {
     Jsonl,
 }
 
+impl From<Output> for RunOutput {
+    fn from(output: Output) -> Self {
+        match output {
+            Output::Text => Self::Text,
+            Output::Json => Self::Json,
+        }
+    }
+}
+
 /// Drawings of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GraphFormat {

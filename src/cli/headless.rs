@@ -151,7 +151,12 @@ impl Watch {
         let (mut views, mut stuck_views) = (handle.views(), handle.views());
         let mut waiting: VecDeque<String> = early.iter().filter_map(|event| self.take(event)).collect();
         let mut ending = false;
+        // The event that brought a run that is not saved to where only a person can bring it on: all up to it is told.
+        let mut stuck_at = None;
         while !self.is_over() || !waiting.is_empty() {
+            if waiting.is_empty() && stuck_at.is_some_and(|seq| self.seen >= seq) {
+                return End::Stuck;
+            }
             // A reader that stands still holds the engine, until the run is to end: then nothing may hold it.
             let room = waiting.len() < WAITING_MAX || ending;
             tokio::select! {
@@ -173,13 +178,14 @@ impl Watch {
                     let Some(event) = event else { return End::Over };
                     waiting.extend(self.take(&event));
                 }
-                asked = stuck(&mut stuck_views, run, saved.as_ref()), if self.asked.is_empty() && !self.is_over() => {
+                (asked, seq) = stuck(&mut stuck_views, run, saved.as_ref()), if self.asked.is_empty() && !self.is_over() => {
                     self.asked = asked;
-                    if !is_saved {
-                        return End::Stuck;
+                    if is_saved {
+                        // A refusal means that it has come to a stand by itself.
+                        let _ = handle.send(Command::Park { run });
+                    } else {
+                        stuck_at = Some(seq);
                     }
-                    // A refusal means that it has come to a stand by itself.
-                    let _ = handle.send(Command::Park { run });
                 }
                 trouble = trouble(&mut views), if is_saved && !self.is_over() => return End::Trouble(trouble),
                 () = tick(self.progress.as_mut()) => {}
@@ -294,14 +300,15 @@ async fn trouble(views: &mut watch::Receiver<Arc<EngineView>>) -> String {
     }
 }
 
-/// Waits until only a person can bring the run on; gives what is asked, and how it is answered if it is saved.
-async fn stuck(views: &mut watch::Receiver<Arc<EngineView>>, run: RunId, saved: Option<&Ways>) -> Vec<String> {
+/// Waits until only a person can bring the run on; gives what is asked, how it is answered if it is saved, and the number
+/// of the last event until then.
+async fn stuck(views: &mut watch::Receiver<Arc<EngineView>>, run: RunId, saved: Option<&Ways>) -> (Vec<String>, u64) {
     let is_stuck = |shown: &RunView| shown.id == run && shown.stuck;
     let Ok(view) = views.wait_for(|view| view.runs.iter().any(is_stuck)).await else {
         return std::future::pending().await;
     };
     let Some(shown) = view.runs.iter().find(|shown| is_stuck(shown)) else { return std::future::pending().await };
-    waited_for(shown, &view.agents, view.now, saved)
+    (waited_for(shown, &view.agents, view.now, saved), shown.seq)
 }
 
 /// What a run that cannot go on by itself waits for.
@@ -386,9 +393,9 @@ mod tests {
         let ways = Ways::new(Some("/s".to_owned()));
         let first = "the run cannot go on by itself; it waits for a person";
         assert_eq!(
-            tokio.block_on(stuck(&mut views, RunId(0), Some(&ways))),
+            tokio.block_on(stuck(&mut views, RunId(0), Some(&ways))).0,
             [first, "review asks: go on?", "  answer with: upbeat answer r1 review approve|reject --store /s"]
         );
-        assert_eq!(tokio.block_on(stuck(&mut views, RunId(0), None)), [first, "review asks: go on?"]);
+        assert_eq!(tokio.block_on(stuck(&mut views, RunId(0), None)).0, [first, "review asks: go on?"]);
     }
 }

@@ -1,6 +1,6 @@
 //! From paths and options to a workflow and its diagnostics: files are read here, and understood in `spec`.
 
-use super::args::{ModeWord, ModelOptions, Output};
+use super::args::{ModeWord, ModelOptions, RunOutput};
 use super::out::{self, EXIT_USAGE, Stop, refuse, say};
 use super::recipe::{Input, Recipe, STDIN};
 use crate::model::policy::Mode;
@@ -99,17 +99,18 @@ impl Loaded {
         }
     }
 
-    /// The workflow; else its faults are told where `output` wants them, and that was all.
-    pub(crate) fn accept(self, output: Output) -> Result<Workflow, Stop> {
+    /// The workflow; else its faults are told where and as `output` wants them, and that was all.
+    pub(crate) fn accept(self, output: impl Into<RunOutput>) -> Result<Workflow, Stop> {
         if !self.is_refused() {
             self.say();
             let mut workflow = self.workflow.ok_or(Stop(EXIT_USAGE))?;
             workflow.start_folder = environment::start_folder().and_then(|folder| Some(folder.to_str()?.to_owned()));
             return Ok(workflow);
         }
-        match output {
-            Output::Text => self.say(),
-            Output::Json => out::result(&(json::pretty(&self.diagnostics) + "\n"))?,
+        match output.into() {
+            RunOutput::Text => self.say(),
+            RunOutput::Json => out::result(&(json::pretty(&self.diagnostics) + "\n"))?,
+            RunOutput::Jsonl => out::result(&json::lines(&self.diagnostics))?,
         }
         Err(Stop(EXIT_USAGE))
     }

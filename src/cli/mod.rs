@@ -32,6 +32,7 @@ mod session;
 mod show;
 mod signals;
 mod store;
+mod unreal;
 
 pub use session::{PanelOrder, after_panel};
 

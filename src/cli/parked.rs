@@ -42,10 +42,7 @@ fn moved_on(kept: &Kept, run: &Name, seq: u64) -> bool {
 fn check(kept: &Kept, folded: &Folded, ask: &Ask) -> Result<(), Stop> {
     let (run, state) = (folded.name(), folded.run_view().state);
     if state.ended() {
-        let way_out = match state {
-            RunState::Succeeded => format!("`{}` does it all again", kept.ways.command("rerun", run)),
-            _ => format!("`{}` tries again what did not succeed", kept.ways.command("retry", run)),
-        };
+        let way_out = kept.ways.after(run, state);
         return refuse(&format!("run {run} has ended, it is {}; {way_out}", state.word()));
     }
     if matches!(ask, Ask::Pause {} | Ask::Freeze {}) {

@@ -9,12 +9,12 @@ use super::out::{Stop, refuse, say};
 use super::saved::{self, Folded};
 use super::session::{self, Session};
 use super::store::{self, Kept};
-use super::{checkpoint, control};
+use super::{checkpoint, control, unreal};
 use crate::engine::{Input, Outbox};
 use crate::model::command::Command;
 use crate::model::id::{Name, StepId};
 use crate::model::safe::Safe;
-use crate::model::state::{RunState, StepState};
+use crate::model::state::StepState;
 use crate::model::view::Shape;
 use crate::model::workflow::{FileStamp, Workflow};
 use crate::report::ahead::ahead;
@@ -56,11 +56,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Next, Stop> {
     }
     let state = folded.run_view().state;
     if state.ended() {
-        let way_out = if state == RunState::Succeeded {
-            format!("`{}` does it all again", kept.ways.command("rerun", &name))
-        } else {
-            format!("`{}` tries again what did not succeed", kept.ways.command("retry", &name))
-        };
+        let way_out = kept.ways.after(&name, state);
         return refuse(&format!("run {name} has ended, it is {}; {way_out}", state.word()));
     }
     let definition = definition(&kept, &folded, args.accept_changes)?;
@@ -213,8 +209,9 @@ fn changed(
             "to go on under the changed file: `{command} --accept-changes`; to go on as before, put the file back"
         ));
     }
-    if clock(folded) == ClockKind::Real {
-        session::measured(&mut workflow, kept);
+    match clock(folded) {
+        ClockKind::Real => session::measured(&mut workflow, kept),
+        ClockKind::Virtual => unreal::admit(&workflow)?,
     }
     Ok(Some((Arc::new(workflow), files)))
 }

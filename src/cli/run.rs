@@ -1,15 +1,13 @@
 //! `upbeat run FILE` and `upbeat [FILE]`: from options to an engine with a loaded run, then the panel or plain progress.
 
-use super::args::{Cli, ClockWord, EngineOptions, ModelOptions, Output, RunArgs, RunOutput};
+use super::args::{Cli, ClockWord, EngineOptions, ModelOptions, RunArgs, RunOutput};
 use super::begin::{Begin, Start};
 use super::load::{self, Needs};
 use super::out::{EXIT_FAULT, Stop, refuse, say};
 use super::session::{self, Session};
 use super::store::{self, Kept};
-use super::{Next, refused};
-use crate::model::agent::{AgentKind, Builtin};
+use super::{Next, refused, unreal};
 use crate::model::safe::Safe;
-use crate::model::step::{Fallback, Work};
 use crate::model::workflow::Workflow;
 use crate::runtime::chance;
 use crate::runtime::clock::ClockKind;
@@ -22,8 +20,7 @@ use std::sync::Arc;
 pub(crate) fn run(args: &RunArgs, matches: &ArgMatches) -> Result<Next, Stop> {
     refused::run(args, matches)?;
     let output = session::output(args.output, args.headless);
-    let told = if output.is_none_or(|output| output == RunOutput::Text) { Output::Text } else { Output::Json };
-    let (workflow, origin) = read(&args.file, &args.model, told)?;
+    let (workflow, origin) = read(&args.file, &args.model, output.unwrap_or(RunOutput::Text))?;
     let kept = store::for_new(&args.engine, matches)?;
     let order = order(workflow, origin, &args.engine, kept.as_ref())?;
     let start = match (args.paused, output) {
@@ -43,14 +40,14 @@ pub(crate) fn open(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
     }
     let Some(file) = &cli.file else { return refuse(&no_file()) };
     hint_at_command(file);
-    let (workflow, origin) = read(file, &cli.model, Output::Text)?;
+    let (workflow, origin) = read(file, &cli.model, RunOutput::Text)?;
     let kept = store::for_new(&cli.engine, matches)?;
     let order = order(workflow, origin, &cli.engine, kept.as_ref())?;
     session(&cli.engine, kept)?.begin(Begin::New(Box::new(order), Start::Later), None)
 }
 
 /// Reads the workflow, and what it can be read again by.
-fn read(file: &Path, model: &ModelOptions, told: Output) -> Result<(Workflow, Origin), Stop> {
+fn read(file: &Path, model: &ModelOptions, told: RunOutput) -> Result<(Workflow, Origin), Stop> {
     let (loaded, recipe) = load::with_recipe(file, model, Needs::Agents)?;
     let files = loaded.files();
     let workflow = loaded.accept(told)?;
@@ -109,42 +106,11 @@ fn order(
         (None, ClockWord::Real) => chance::seed(),
     };
     if options.clock == ClockWord::Virtual {
-        let real = real_agents(&workflow);
-        if !real.is_empty() {
-            return refuse(&format!(
-                "`--clock virtual` needs every agent in use to be simulated or built in; these are not: {}",
-                real.join(", ")
-            ));
-        }
+        unreal::admit(&workflow)?;
     }
     if let Some(kept) = kept.filter(|_| options.clock == ClockWord::Real) {
         session::measured(&mut workflow, kept);
     }
     let origin = kept.is_some().then_some(origin);
     Ok(RunOrder { workflow: Arc::new(workflow), name: chance::run_id(), seed, origin, reuse: None })
-}
-
-/// Agents that a step may use and that work in real time.
-fn real_agents(workflow: &Workflow) -> Vec<String> {
-    let asked = |agent: &crate::model::agent::Agent| {
-        let offers = |capability: &str| agent.capabilities.iter().any(|own| &**own == capability);
-        workflow.steps.iter().any(|step| {
-            let itself = match &step.work {
-                Work::Agent { agent: id } => agent.id == *id,
-                _ => offers(step.asks_for()),
-            };
-            itself
-                || step.fallback.iter().any(|fallback| match fallback {
-                    Fallback::Agent(id) => agent.id == *id,
-                    Fallback::Capability(capability) => offers(capability),
-                    Fallback::Value(_) => false,
-                })
-        })
-    };
-    let real = workflow.agents.iter().filter(|agent| !agent.kind.is_virtual() && asked(agent));
-    real.map(|agent| match &agent.kind {
-        AgentKind::Builtin { builtin: Builtin::Process } => "`run` and `command` steps".to_owned(),
-        kind => format!("{} ({})", Safe::line(&agent.id), kind.word()),
-    })
-    .collect()
 }

@@ -13,7 +13,7 @@ use crate::model::view::{EngineView, RunSummary, RunView, Saving};
 use crate::model::workflow::{FileStamp, Workflow};
 use crate::report::result;
 use crate::runtime::clock::unix_ms;
-use crate::runtime::store::disk::{Header, Saved};
+use crate::runtime::store::disk::{Header, Saved, StoreError, StoreErrorKind};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -22,7 +22,16 @@ pub(crate) const INTERRUPTED: &str = "interrupted";
 
 /// The run that a word means.
 pub(crate) fn find(kept: &Kept, word: &str) -> Result<Name, Stop> {
-    kept.store.find(word).map_err(|error| told(&error))
+    let list = || format!("`{}` lists them", kept.ways.list());
+    if word.is_empty() {
+        return refuse(&format!("which run? Give its id, the beginning of it, or `last`; {}", list()));
+    }
+    kept.store.find(word).map_err(|error| match error {
+        StoreError { kind: StoreErrorKind::NotFound, way_out: None, message } => {
+            told(&StoreError { kind: StoreErrorKind::NotFound, way_out: Some(list()), message })
+        }
+        error => told(&error),
+    })
 }
 
 /// A run as its journal tells it.
@@ -147,8 +156,9 @@ pub(crate) fn step(workflow: &Workflow, name: &str) -> Result<StepId, Stop> {
     }
     let likeness = |id: &str| strsim::jaro_winkler(name, id);
     let nearest = workflow.steps.iter().map(|step| &*step.id).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let hint = nearest
-        .filter(|id| likeness(id) > 0.7)
-        .map_or_else(|| "`upbeat show` lists its steps".to_owned(), |id| format!("did you mean {}?", Safe::line(id)));
+    let hint = nearest.filter(|id| likeness(id) > 0.7).map_or_else(
+        || "`upbeat show RUN` lists its steps".to_owned(),
+        |id| format!("did you mean {}?", Safe::line(id)),
+    );
     refuse(&format!("{} has no step {}; {hint}", Safe::line(&workflow.id), Safe::line(name)))
 }

@@ -66,7 +66,7 @@ impl Spread {
         let mut seen = 0;
         for (at, count) in &self.buckets {
             seen += u64::from(*count);
-            if seen >= wanted {
+            if seen >= wanted && seen < u64::from(self.count) {
                 return middle(*at).min(self.max);
             }
         }

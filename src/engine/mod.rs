@@ -59,6 +59,7 @@ use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;
 use crate::model::event::{Event, EventKind};
 use crate::model::id::{Name, RunId, StepId};
+use crate::model::state::RunState;
 use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary};
 use crate::model::workflow::{FileStamp, Workflow};
@@ -262,6 +263,14 @@ impl Engine {
     #[must_use]
     pub fn runs(&self) -> usize {
         self.world.runs.len()
+    }
+
+    /// Whether some run is under way, and none waits for a person only.
+    #[must_use]
+    pub fn goes_on_by_itself(&self) -> bool {
+        let live = |run: &&run::Run| run.started.is_some() && !run.state.ended() && run.state != RunState::Paused;
+        let mut live = self.world.runs.iter().filter(live).peekable();
+        live.peek().is_some() && live.all(|run| !project::is_stuck(&self.world, run))
     }
 
     /// The picture for screens. Details are filled in for the step looked at.

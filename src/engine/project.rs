@@ -6,7 +6,7 @@ use super::figures::figures;
 use super::registry::AgentEntry;
 use super::route;
 use super::run::Run;
-use super::waits::{Wait, obstacles, standing_by};
+use super::waits::{Wait, obstacles, standing, standing_by};
 use super::world::World;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::state::{BreakerState, RunState, StepState};
@@ -51,7 +51,7 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
         started: run.started,
         ended: run.ended,
         paused_for: run.paused_for,
-        stuck: is_stuck(world, run, &steps),
+        stuck: is_stuck(world, run),
         steps,
         counts,
         attempts: run.meters.attempts,
@@ -73,19 +73,22 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
 
 /// Whether nothing will happen any more unless a person does something: nothing runs, and whatever waits, waits without
 /// an end. A health check may still find a broken agent well.
-fn is_stuck(world: &World, run: &Run, steps: &[StepView]) -> bool {
+pub(crate) fn is_stuck(world: &World, run: &Run) -> bool {
     let goes = matches!(run.state, RunState::Running | RunState::Compensating);
-    if !goes || run.active > 0 {
+    goes && run.active == 0 && !run.step_ids().any(|id| moves(world, run, id))
+}
+
+/// Whether something will become of a step by itself.
+fn moves(world: &World, run: &Run, id: StepId) -> bool {
+    if !matches!(run.step(id).state, StepState::Ready | StepState::Waiting | StepState::Compensating) {
         return false;
     }
-    // Who is ready and waits for its turn begins when the step before it has ended: whether that moves is what counts.
-    let moves = |(id, step): (StepId, &StepView)| match (&step.wait, step.state) {
-        (_, StepState::Ready) => run.has_turn(id),
-        (Some((why, until)), _) => until.is_some() || why.agents().iter().any(|id| is_watched(world, *id)),
-        (None, StepState::Compensating) => true,
-        _ => false,
-    };
-    !run.step_ids().zip(steps).any(moves)
+    match standing(world, run, id) {
+        // Who is ready and waits for its turn begins when the step before it has ended: whether that moves is what counts.
+        (StepState::Ready, _) => run.has_turn(id),
+        (_, Some((why, until))) => until.is_some() || why.agents().iter().any(|id| is_watched(world, *id)),
+        (state, None) => state == StepState::Compensating,
+    }
 }
 
 /// Whether a health check may heal it.

@@ -13,6 +13,12 @@ pub fn line(value: &impl Serialize) -> String {
     escape(serde_json::to_string(value).expect("values have text keys and finite numbers"))
 }
 
+/// Each value as a line of its own.
+#[must_use]
+pub fn lines(values: &[impl Serialize]) -> String {
+    values.iter().map(|value| line(value) + "\n").collect()
+}
+
 /// A value for reading: indented, without a line break at its end.
 #[must_use]
 pub fn pretty(value: &impl Serialize) -> String {

@@ -199,6 +199,11 @@ fn error(error: &StepError) -> Value {
     told
 }
 
+/// How a failure's message ends that would have been tried again, had the run not spent its retries …
+const OUT_OF_RETRIES: &str = "; the run's retry budget is spent";
+/// … or its time.
+const OUT_OF_TIME: &str = "; another attempt could not end before the run's deadline";
+
 /// What a person can do about a failure.
 #[must_use]
 pub fn remediation(error: &StepError) -> String {
@@ -212,6 +217,17 @@ pub fn remediation(error: &StepError) -> String {
     if error.failure.injected {
         return "this failure was injected on purpose: heal the agent and retry the step, or give the step a `fallback` \
                 so that it survives the next one"
+            .to_owned();
+    }
+    // More retries of the step would be refused as well.
+    if error.failure.message.ends_with(OUT_OF_RETRIES) {
+        return "the run had no retries left: raise `limits.retry_budget`, or look at why so many attempts fail; then \
+                retry the step"
+            .to_owned();
+    }
+    if error.failure.message.ends_with(OUT_OF_TIME) {
+        return "the run had no time left for another attempt: raise `limits.deadline`, or shorten the step's `retry` \
+                waits or its `timeout`; then retry the step"
             .to_owned();
     }
     let agent = error.agent.as_deref().map_or_else(|| "the agent".to_owned(), |agent| format!("agent `{agent}`"));
@@ -386,6 +402,18 @@ mod tests {
         let told = error(&failed);
         assert_eq!(told["undo"], true);
         assert!(told["remediation"].as_str().unwrap().starts_with("what step `book` did is still there"));
+    }
+
+    #[test]
+    fn what_was_not_tried_again_names_what_the_run_had_none_left_of() {
+        for (had, way_out) in [(OUT_OF_RETRIES, "`limits.retry_budget`"), (OUT_OF_TIME, "`limits.deadline`")] {
+            for class in FailureClass::ALL {
+                let refused = sample::error("a", class, &format!("it broke{had}"));
+                assert!(remediation(&refused).contains(way_out), "{class:?}");
+                let failed = sample::error("a", class, &format!("it said \"x{had}\""));
+                assert_ne!(remediation(&failed), remediation(&refused), "{class:?}");
+            }
+        }
     }
 
     #[test]

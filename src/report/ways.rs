@@ -29,8 +29,29 @@ impl Ways {
     /// `upbeat VERB RUN …`, safe to print.
     #[must_use]
     pub fn command(&self, verb: &str, run: &str) -> String {
-        let store = self.store.as_ref().map_or(String::new(), |store| format!(" --store {}", quoted(store)));
-        Safe::line(&format!("upbeat {verb} {run}{store}")).into_string()
+        Safe::line(&format!("upbeat {verb} {run}{}", self.store())).into_string()
+    }
+
+    /// The command that lists the runs, safe to print.
+    #[must_use]
+    pub fn list(&self) -> String {
+        Safe::line(&format!("upbeat runs{}", self.store())).into_string()
+    }
+
+    fn store(&self) -> String {
+        self.store.as_ref().map_or(String::new(), |store| format!(" --store {}", quoted(store)))
+    }
+
+    /// What becomes of a run that has ended, in words: the command, and what it does.
+    #[must_use]
+    pub fn after(&self, run: &str, state: RunState) -> String {
+        match state {
+            // What was undone is not taken up again.
+            RunState::Succeeded | RunState::Compensated | RunState::CompensationFailed => {
+                format!("`{}` does it all again", self.command("rerun", run))
+            }
+            _ => format!("`{}` tries again what did not succeed", self.command("retry", run)),
+        }
     }
 
     /// What resumes a run, only if nothing has happened to it since event `seq`.
@@ -90,6 +111,7 @@ mod tests {
         let ways = |store: &str| Ways::new(Some(store.to_owned())).resume("r1", 7);
         assert_eq!(ways("/var/runs"), "upbeat resume r1@7 --store /var/runs");
         assert_eq!(ways("/my runs/it's"), "upbeat resume r1@7 --store '/my runs/it'\\''s'");
+        assert_eq!(Ways::new(Some("/my runs".to_owned())).list(), "upbeat runs --store '/my runs'");
         assert_eq!(quoted(""), "''");
         assert_eq!(Ways::default().unsure().resume("r1", 7), "upbeat resume r1");
     }
@@ -110,6 +132,9 @@ mod tests {
             Some("upbeat rerun r1"),
             "nothing of it is left to be tried again"
         );
+        for (state, verb) in [(RunState::Succeeded, "rerun"), (RunState::Failed, "retry"), (summary.state, "rerun")] {
+            assert!(ways.after("r1", state).starts_with(&format!("`upbeat {verb} r1` ")), "{state:?}");
+        }
         summary.saving = Saving::Nothing;
         assert_eq!(ways.onward(&summary), None);
     }

@@ -14,6 +14,7 @@ use crate::spec::faults::Faults;
 use crate::spec::flow;
 use crate::spec::sharing;
 use crate::spec::source::{LIMITS, Span};
+use crate::spec::together;
 use crate::spec::words::{nearest, quote};
 use std::collections::{HashMap, HashSet};
 
@@ -46,6 +47,7 @@ pub(crate) fn finish(
         return None;
     }
     flow::warn(&draft, &needs, faults);
+    let meetings = if agents_needed { together::meetings(&draft.steps) } else { Vec::new() };
     let Draft { mut workflow, steps, .. } = draft;
     workflow.steps = steps
         .into_iter()
@@ -57,6 +59,7 @@ pub(crate) fn finish(
         })
         .collect();
     workflow.add_builtins(cores);
+    together::warn(&meetings, &workflow, faults);
     Some(workflow)
 }
 

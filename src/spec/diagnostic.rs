@@ -105,6 +105,8 @@ codes! {
     Cycle = "cycle",
     /// Steps of a barrier that wait for each other.
     Deadlock = "deadlock",
+    /// Steps of a barrier that there is not room for at once.
+    Apart = "apart",
     /// Two unordered steps write one data path.
     UnorderedWrites = "unordered_writes",
     /// An input that nothing provides.

@@ -34,6 +34,7 @@ mod tables;
 mod tests;
 #[cfg(test)]
 mod tests_policy;
+mod together;
 mod tree;
 mod units;
 mod walk;

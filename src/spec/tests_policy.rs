@@ -250,7 +250,6 @@ const IDLE: &[Broken] = &[
     ("recovery: rollback\nsteps: { a: { run: ls } }\n", &[("1:11 no_effect", "nothing can be rolled back", None)]),
     ("steps: { a: { run: ls, pivot: true } }\n", &[("1:31 no_effect", "`pivot` has no effect", None)]),
     ("steps: { a: { run: ls, barrier: g } }\n", &[("1:33 no_effect", "nobody else waits at `g`", None)]),
-    ("steps: { a: { run: ls, barrier: g }, b: { run: ls, barrier: g } }\n", &[]),
     ("steps: { a: { run: ls, timeout: 5s, idle_timeout: 5s } }\n", &[("1:51 no_effect", "`idle_timeout` never strikes", None)]),
     ("steps: { a: { run: ls, timeout: off, idle_timeout: 1d } }\n", &[]),
     ("steps: { a: { approval: { prompt: p, timeout: 5s } } }\n", &[("1:38 no_effect", "`timeout` has no effect without `default`", None)]),
@@ -260,6 +259,30 @@ const IDLE: &[Broken] = &[
     ("agents: { a: { kind: simulated, capabilities: [c] } }\nsteps: { x: { capability: c, resources: { cpu: 3 } } }\n", &[("2:41 no_effect", "`resources` has no effect", None)]),
     ("agents: { a: { kind: simulated, capabilities: [c], resources: { cpu: 1 } }, b: { kind: simulated, capabilities: [c] } }\nsteps: { x: { capability: c, resources: { cpu: 3 } } }\n", &[]),
 ];
+
+#[rustfmt::skip]
+const APART: &[Broken] = &[
+    // A machine with one core.
+    ("steps: { a: { run: ls, barrier: g }, b: { run: ls, barrier: g } }\n", &[("1:61 apart", "2 of them are `run` or `command` steps, and for that there is 1 slot", None)]),
+    ("mode: sequential\nagents: { a: { kind: simulated, capabilities: [c], slots: 2 } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: c, barrier: g } }\n", &[("3:73 apart", "the 2 steps of barrier `g` are released together, but cannot all start then: `mode: sequential` does", None)]),
+    ("limits: { max_parallel: 2 }\nagents: { a: { kind: simulated, capabilities: [c], slots: 3 } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: c, barrier: g }, z: { capability: c, barrier: g } }\n", &[("3:73 apart", "at most 2 steps are at work at once (`max_parallel`)", None)]),
+    ("agents: { a: { kind: simulated, capabilities: [c], slots: 2 } }\nsteps: { x: { capability: c, barrier: g, lock: l }, y: { capability: c, barrier: g, lock: l } }\n", &[("2:82 apart", "2 of them take the lock `l`", None)]),
+    ("agents: { a: { kind: simulated, capabilities: [c], slots: 2 } }\nsteps: { x: { capability: c, barrier: g, lock: l }, y: { capability: c, barrier: g, lock: m } }\n", &[]),
+    ("defaults: { capability: c, barrier: g, semaphore: { name: s, permits: 2 } }\nagents: { a: { kind: simulated, capabilities: [c], slots: 9 } }\nsteps: { x: {}, y: {}, z: {} }\n", &[("1:37 apart", "3 of them take the semaphore `s`, which has 2 permits", None)]),
+    ("defaults: { capability: c, barrier: g, semaphore: { name: s, permits: 3 } }\nagents: { a: { kind: simulated, capabilities: [c], slots: 9 } }\nsteps: { x: {}, y: {}, z: {} }\n", &[]),
+    ("limits: { capability: { c: 1 } }\nagents: { a: { kind: simulated, capabilities: [c], slots: 2 } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: c, barrier: g } }\n", &[("3:73 apart", "2 of them ask for `c`, of which `limits` allows 1 at once", None)]),
+    ("agents: { a: { kind: simulated, capabilities: [c] } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: c, barrier: g } }\n", &[("2:73 apart", "2 of them ask for `c`, and for that there is 1 slot", None)]),
+    ("agents: { a: { kind: simulated, capabilities: [c] }, b: { kind: simulated, capabilities: [c] } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: c, barrier: g } }\n", &[]),
+    ("agents: { a: { kind: simulated, capabilities: [c] }, b: { kind: simulated, capabilities: [c], backup: true } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: c, barrier: g } }\n", &[("2:73 apart", "there is 1 slot", None)]),
+    ("agents: { a: { kind: simulated, capabilities: [c], slots: 2 } }\nsteps: { x: { agent: a, barrier: g }, y: { agent: a, barrier: g }, z: { agent: a, barrier: g } }\n", &[("2:63 apart", "agent `a` does 3 of them, and for that there are 2 slots", None)]),
+    ("agents: { a: { kind: simulated, capabilities: [c, d] } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: d, barrier: g } }\n", &[("2:73 apart", "they share their agents, and for that there is 1 slot", None)]),
+    ("agents: { a: { kind: simulated, capabilities: [c] } }\nsteps: { x: { capability: c, barrier: g }, y: { capability: c, barrier: h }, z: { capability: c } }\n", &[("2:39 no_effect", "nobody else", None), ("2:73 no_effect", "nobody else", None)]),
+];
+
+#[test]
+fn steps_of_a_barrier_that_there_is_no_room_for_are_told() {
+    told(Severity::Warning, APART);
+}
 
 #[test]
 fn what_has_no_effect_is_said_and_does_not_refuse_a_file() {
@@ -319,7 +342,8 @@ fn a_barrier_of_a_hundred_thousand_steps_is_looked_at_at_once() {
         .map(|n| format!("  s{n}: {{ run: ls, barrier: b }}\n  t{n}: {{ run: ls, needs: s{n}, lock: l, semaphore: {{ name: x, permits: 9 }} }}\n"))
         .collect();
     let outcome = faults("f.yaml", &format!("steps:\n{}", lines.concat()));
-    assert_eq!((outcome.value.map(|flow| flow.steps.len()), outcome.diagnostics.len()), (Some(100_000), 0));
+    assert_eq!(outcome.value.map(|flow| flow.steps.len()), Some(100_000));
+    assert_eq!(outcome.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::Apart], "there is one core");
     let closed = format!("steps:\n{}  end: {{ run: ls, needs: t49999, barrier: b }}\n", lines[1..].concat());
     let outcome = faults("f.yaml", &closed);
     assert_eq!(outcome.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::Deadlock]);

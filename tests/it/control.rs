@@ -177,7 +177,52 @@ fn what_cannot_be_understood_is_refused_with_what_was_expected() {
         assert_eq!(scene.upbeat(args).code, 2, "{args:?}");
     }
     let nobody = scene.upbeat(&["pause", "nope"]);
-    assert!(nobody.code == 2 && nobody.err.contains("there is no run nope"), "{}", nobody.err);
+    let list = format!("`upbeat runs --store '{}'` lists them\n", scene.store);
+    assert_eq!((nobody.code, nobody.err), (2, format!("upbeat: there is no run nope; {list}")));
+    let empty = scene.upbeat(&["cancel", ""]);
+    let which = "upbeat: which run? Give its id, the beginning of it, or `last`";
+    assert_eq!((empty.code, empty.err), (2, format!("{which}; {list}")));
+    let stranger = scene.upbeat(&["cancel", "last", "--step", "zzzz"]);
+    assert!(stranger.err.starts_with("upbeat: the run has no step zzzz; `upbeat show "), "{}", stranger.err);
+    let dressed = scene.upbeat(&["cancel", "last", "--step", "b\u{1b}[31m\u{202e}"]);
+    let hidden = "in which there is more than can be shown; did you mean b?\n";
+    assert!(dressed.code == 2 && dressed.err.ends_with(hidden), "{}", dressed.err);
+    assert!(!dressed.err.contains(['\u{1b}', '\u{202e}']), "{}", dressed.err);
+}
+
+#[test]
+fn a_run_whose_process_was_killed_is_steered_where_it_lies() {
+    let scene = Scene::new();
+    begun(&scene).end_by(Signal::KILL);
+    let folder = std::fs::read_dir(std::path::Path::new(&scene.store).join("runs")).unwrap().next().unwrap().unwrap();
+    assert!(folder.path().join("control.sock").exists(), "nobody was left to remove it");
+    for freeze in [&[][..], &["--freeze"]] {
+        let paused = scene.upbeat(&[&["pause", "last"], freeze].concat());
+        let expected = "is interrupted and nothing of it runs; `upbeat resume ";
+        assert!(paused.code == 2 && paused.err.contains(expected), "{}", paused.err);
+    }
+    let cancelled = scene.upbeat(&["cancel", "last", "--step", "c", "--output", "json"]);
+    assert_eq!((cancelled.code, cancelled.json()), (0, json!({"status": "cancelled", "dependents": ["d"]})));
+    let answered = scene.upbeat(&["answer", "last", "b", "{}", "--output", "json"]);
+    assert_eq!((answered.code, answered.json()), (0, json!({"status": "answered"})), "{}", answered.err);
+}
+
+#[test]
+fn a_run_that_was_undone_is_not_said_to_be_tried_again() {
+    let scene = Scene::new();
+    let file = scene.workflow(
+        "recovery: rollback
+steps:
+  - {id: a, run: 'true', compensate: {run: 'true'}}
+  - {id: b, run: 'exit 1', needs: a}",
+    );
+    assert_eq!(scene.upbeat(&["run", &file, "--headless"]).code, 6);
+    for args in [&["cancel", "last"][..], &["pause", "last"], &["answer", "last", "a", "approve"], &["resume", "last"]]
+    {
+        let refused = scene.upbeat(args);
+        assert_eq!(refused.code, 2, "{args:?}");
+        assert!(refused.err.contains("has ended, it is compensated; `upbeat rerun "), "{args:?}: {}", refused.err);
+    }
 }
 
 #[test]
@@ -210,7 +255,8 @@ steps:
 #[test]
 fn the_guide_lists_its_pages_and_prints_them() {
     let list = upbeat(&["guide"]);
-    assert!(list.code == 0 && list.out.contains("control  Steering a run\n"), "{}", list.out);
+    assert!(list.code == 0 && list.out.contains("control            Steering a run\n"), "{}", list.out);
+    assert!(list.out.contains("what-happens-when  What happens when\n"), "{}", list.out);
     let page = upbeat(&["guide", "control"]);
     assert!(page.code == 0 && page.out.starts_with("# Steering a run\n"), "{}", page.out);
     let none = upbeat(&["guide", "contrl"]);

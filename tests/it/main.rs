@@ -4,6 +4,7 @@ mod attempts;
 mod cli;
 mod control;
 mod docs;
+mod edges;
 mod hands;
 mod hostile;
 mod processes;

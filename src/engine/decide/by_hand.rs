@@ -209,8 +209,11 @@ pub(crate) fn answer(run: &Run, step: Option<StepId>, answer: &Answer, decided: 
         (StepState::Waiting, Some((why, _))) if why.asks_a_person() => Some(why),
         (StepState::Unknown, _) => None,
         (state, _) => {
-            let way_out = if run.question.is_some() { "the run asks: answer it instead" } else { "nothing is asked" };
-            return Err(Rejection::with_way_out(format!("{name} asks nothing; it is {}", state.word()), way_out));
+            let reason = format!("{name} asks nothing; it is {}", state.word());
+            return Err(match run.question {
+                Some(_) => Rejection::with_way_out(reason, "the run asks: answer it instead"),
+                None => Rejection::new(reason),
+            });
         }
     };
     if run.cause.is_some() || run.rollback.is_some() {

@@ -163,7 +163,7 @@ pub fn resolve(ask: &Ask, view: &EngineView, run: RunId) -> Result<Command, Reje
         Ask::Stop {} => Command::Stop { run },
         Ask::Cancel {} => Command::Cancel { run, cause: EndCause::Cancel },
         Ask::CancelStep { step: name } => Command::CancelStep { run, step: step(name)? },
-        Ask::CancelAgent { agent: name, reassign } => of(Which::Agent(agent(&view.agents, name)?), *reassign),
+        Ask::CancelAgent { agent: name, reassign } => of(Which::Agent(agent(shown, &view.agents, name)?), *reassign),
         Ask::CancelCapability { capability, reassign } => {
             asked(shown, "capability", capability)?;
             of(Which::Capability(capability.as_str().into()), *reassign)
@@ -197,13 +197,15 @@ pub fn resolve(ask: &Ask, view: &EngineView, run: RunId) -> Result<Command, Reje
             ));
         }
         Ask::Reassign { step: name, agent: to } => {
-            Command::ReassignStep { run, step: step(name)?, agent: agent(&view.agents, to)? }
+            Command::ReassignStep { run, step: step(name)?, agent: agent(shown, &view.agents, to)? }
         }
         Ask::Answer { step: name, answer } => {
             Command::Answer { run, step: name.as_ref().map(step).transpose()?, answer: answer.clone() }
         }
         Ask::Rollback { to } => Command::Rollback { run, to: to.map(|to| checkpoint(shown, to)).transpose()? },
-        Ask::Breaker { agent: name, mode } => Command::SetBreaker { agent: agent(&view.agents, name)?, mode: *mode },
+        Ask::Breaker { agent: name, mode } => {
+            Command::SetBreaker { agent: agent(shown, &view.agents, name)?, mode: *mode }
+        }
     })
 }
 
@@ -223,13 +225,13 @@ fn resume(run: &RunView, seq: Option<u64>) -> Result<Command, Rejection> {
 
 fn step(run: &RunView, name: &str) -> Result<StepId, Rejection> {
     let names = run.workflow.steps.iter().map(|step| &*step.id);
-    run.workflow.find(name).ok_or_else(|| unknown("step", name, names))
+    run.workflow.find(name).ok_or_else(|| unknown(run, "step", name, names))
 }
 
-fn agent(agents: &[AgentView], name: &str) -> Result<AgentId, Rejection> {
+fn agent(run: &RunView, agents: &[AgentView], name: &str) -> Result<AgentId, Rejection> {
     let names = agents.iter().map(|agent| &*agent.name);
     let found = agents.iter().find(|agent| &*agent.name == name).map(|agent| agent.id);
-    found.ok_or_else(|| unknown("agent", name, names))
+    found.ok_or_else(|| unknown(run, "agent", name, names))
 }
 
 /// Refuses a capability or an action that no step asks for: a misspelt one would cancel nothing and look done.
@@ -243,7 +245,7 @@ fn asked(run: &RunView, what: &str, name: &str) -> Result<(), Rejection> {
     if names.contains(&name) {
         return Ok(());
     }
-    Err(unknown(what, name, names.into_iter()))
+    Err(unknown(run, what, name, names.into_iter()))
 }
 
 fn checkpoint(run: &RunView, number: u32) -> Result<u32, Rejection> {
@@ -260,13 +262,16 @@ fn checkpoint(run: &RunView, number: u32) -> Result<u32, Rejection> {
 }
 
 /// There is no such thing; names the nearest one.
-fn unknown<'n>(what: &str, name: &str, names: impl Iterator<Item = &'n str>) -> Rejection {
+fn unknown<'n>(run: &RunView, what: &str, name: &str, names: impl Iterator<Item = &'n str>) -> Rejection {
     let likeness = |id: &str| strsim::jaro_winkler(name, id);
     let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|id| likeness(id) > 0.7);
-    let reason = format!("the run has no {what} {}", Safe::line(name));
+    let shown = Safe::line(name).into_string();
+    // Else it might look like the very name that is meant.
+    let hidden = if shown == name { "" } else { ", in which there is more than can be shown" };
+    let reason = format!("the run has no {what} {shown}{hidden}");
     match nearest {
         Some(nearest) => Rejection::with_way_out(reason, format!("did you mean {}?", Safe::line(nearest))),
-        None => Rejection::with_way_out(reason, "`upbeat show` lists what it has"),
+        None => Rejection::with_way_out(reason, format!("`upbeat show {}` lists what it has", run.name)),
     }
 }
 

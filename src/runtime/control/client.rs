@@ -4,7 +4,7 @@ use super::ask::{Ask, Reply};
 use super::place;
 use super::serve::LINE_MAX;
 use crate::runtime::store::disk::Store;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::time::Duration;
 
 /// How long an answer is waited for: longer than the other side waits for its engine.
@@ -40,7 +40,14 @@ pub fn ask(store: &Store, run: &str, ask: &Ask) -> Result<Reply, Unheard> {
         Ok(stream)
     });
     let mut stream = connected.map_err(|error| Unheard::NobodyThere(error.to_string()))?;
-    let lost = |error: std::io::Error| Unheard::NoAnswer(error.to_string());
+    let lost = |error: std::io::Error| {
+        Unheard::NoAnswer(match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                format!("its process said nothing for {} s; it may be halted", PATIENCE.as_secs())
+            }
+            _ => error.to_string(),
+        })
+    };
     // Who turns a client away says so and reads nothing: an answer may be there although nothing could be written.
     let written = stream.write_all(&line);
     let mut answer = Vec::new();

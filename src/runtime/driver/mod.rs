@@ -5,8 +5,8 @@
 //! durable, and only then told and performed, so that a slow disk groups commits instead of stopping the engine.
 //!
 //! Under the virtual clock nothing sleeps: when everything is durable the next due time is taken, and all that is due
-//! then. A store that takes nothing stops what follows, not what runs: the events wait in memory, nothing new begins,
-//! and going on is one command.
+//! then; it stands still while a run waits for somebody. A store that takes nothing stops what follows, not what runs:
+//! the events wait in memory, nothing new begins, and going on is one command.
 
 mod attempts;
 mod beside;
@@ -15,6 +15,8 @@ mod leaving;
 mod tests;
 #[cfg(test)]
 mod tests_attempts;
+#[cfg(test)]
+mod tests_standstill;
 
 use attempts::{Active, DueAt, completion_of};
 use beside::Beside;
@@ -238,8 +240,9 @@ impl Driver {
     /// Whether what is due at that time is to be taken now.
     fn is_due(&mut self, at: Micros) -> bool {
         if !self.is_real() {
-            // Time stands still until everything that has happened is durable.
-            return self.ledger.is_settled();
+            // Time stands still until everything that has happened is durable, and while a run waits for somebody: what a
+            // person needs takes no virtual time, and timers that have nothing to say any more must not pass meanwhile.
+            return self.ledger.is_settled() && self.engine.goes_on_by_itself();
         }
         let now = self.clock.now();
         if at + LATE >= now {

@@ -49,7 +49,7 @@ impl Store {
     /// The run that a word means: its name, the only one that begins so, or `last`, the newest.
     ///
     /// # Errors
-    /// `NotFound`, with the nearest name; `Ambiguous`, with the candidates; `Io`.
+    /// `NotFound`, with the nearest name if one is near; `Ambiguous`, with the candidates; `Io`.
     pub fn find(&self, word: &str) -> Result<Name, StoreError> {
         if word == LAST {
             let newest = self.list()?.into_iter().next();
@@ -100,7 +100,7 @@ impl Store {
         let likeness = |name: &&Name| (strsim::jaro_winkler(word, name) * 1e6) as u32;
         match names.iter().max_by_key(likeness).filter(|name| likeness(name) > 700_000) {
             Some(nearest) => error.or(format!("did you mean {nearest}?")),
-            None => error.or("list them with `upbeat runs`"),
+            None => error,
         }
     }
 }
