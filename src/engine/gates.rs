@@ -135,3 +135,47 @@ pub(crate) fn gate_reason(gate: &Gate) -> WaitReason {
         _ => WaitReason::Semaphore { semaphore: gate.name.clone(), holders },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::graph::tests::{step, workflow};
+    use crate::model::rng::Rng;
+    use crate::model::step::{Semaphore, Step};
+
+    #[test]
+    fn permits_are_those_of_a_model_that_counts_over_drawn_comings_and_goings() {
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let permits = 1 + u32::try_from(rng.below(3)).unwrap();
+            let steps = (0..8).map(|at| {
+                let lock = rng.chance(0.4).then(|| "lock".into());
+                let semaphore = rng.chance(0.5).then(|| Semaphore { name: "semaphore".into(), permits });
+                Step { lock, semaphore, ..step(&format!("s{at}"), &[], 1.0) }
+            });
+            let made = workflow(steps.collect());
+            let mut gates = Gates::of(&made);
+            let mut at_work: Vec<StepId> = Vec::new();
+            for _ in 0..60 {
+                let count = |is: &dyn Fn(&Step) -> bool| at_work.iter().filter(|id| is(made.step(**id))).count();
+                let (locked, used) = (count(&|s| s.lock.is_some()), count(&|s| s.semaphore.is_some()));
+                let may = |id: StepId| {
+                    let spec = made.step(id);
+                    !(spec.lock.is_some() && locked > 0 || spec.semaphore.is_some() && used >= permits as usize)
+                };
+                let id = StepId(u32::try_from(rng.below(8)).unwrap());
+                if at_work.contains(&id) {
+                    at_work.retain(|other| *other != id);
+                    gates.give_back(id);
+                } else {
+                    let free = gates.of_step(id).iter().all(|at| gates.gates[*at].has_permit());
+                    assert_eq!(free, may(id), "seed {seed}: {id:?} beside {at_work:?}");
+                    if free {
+                        at_work.push(id);
+                        gates.take(id);
+                    }
+                }
+            }
+        }
+    }
+}

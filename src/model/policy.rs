@@ -247,6 +247,7 @@ pub struct Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::rng::Rng;
 
     fn policy(jitter: Jitter) -> RetryPolicy {
         let interval = Micros::from_secs(1);
@@ -266,6 +267,51 @@ mod tests {
         assert_eq!(policy(Jitter::Full).wait(2, 0.5).as_millis(), 1_000);
         assert_eq!(policy(Jitter::Equal).wait(2, 0.0).as_millis(), 1_000);
         assert_eq!(policy(Jitter::Equal).wait(2, 0.5).as_millis(), 1_500);
+    }
+
+    #[test]
+    fn drawn_waits_are_those_of_a_model_that_multiplies_step_by_step() {
+        let mut rng = Rng::new(5);
+        for _ in 0..2_000 {
+            let jitter = [Jitter::None, Jitter::Equal, Jitter::Full][rng.below(3) as usize];
+            let drawn = RetryPolicy {
+                interval: Micros(10_000 + rng.below(5_000_000)),
+                backoff: 1.0 + rng.below(30) as f64 / 10.0,
+                max_interval: Micros(10_000 + rng.below(60_000_000)),
+                ..policy(jitter)
+            };
+            let (retry, draw) = (1 + rng.below(12), rng.below(1_000) as f64 / 1_000.0);
+            let mut full = drawn.interval.0 as f64;
+            for _ in 1..retry {
+                full *= drawn.backoff;
+            }
+            let full = full.min(drawn.max_interval.0 as f64);
+            let kept = match jitter {
+                Jitter::None => full,
+                Jitter::Equal => full / 2.0,
+                Jitter::Full => 0.0,
+            };
+            let expected = kept + (full - kept) * draw;
+            let wait = drawn.wait(u32::try_from(retry).unwrap(), draw).0 as f64;
+            assert!((wait - expected).abs() <= 1.0, "{drawn:?}, retry {retry}, draw {draw}: {wait}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_budget_allows_as_many_retries_as_a_model_that_counts_them_one_by_one() {
+        let mut rng = Rng::new(6);
+        for _ in 0..2_000 {
+            let percent = rng.below(60);
+            let (min, first) = (u32::try_from(rng.below(6)).unwrap(), u32::try_from(rng.below(200)).unwrap());
+            let budget = RetryBudget { min, share: percent as f64 / 100.0 };
+            // In whole numbers: another one is allowed while a hundred times the retries beyond the minimum are fewer.
+            let mut retries = 0;
+            while u64::from(retries) * 100 < u64::from(min) * 100 + percent * u64::from(first) {
+                assert!(budget.allows(first, retries), "{budget:?}: {retries} retries after {first} first attempts");
+                retries += 1;
+            }
+            assert!(!budget.allows(first, retries), "{budget:?}: {retries} retries after {first} first attempts");
+        }
     }
 
     #[test]

@@ -169,3 +169,44 @@ pub(crate) fn failed(
 pub(crate) const fn goes_on(run: &Run) -> bool {
     matches!(run.state, RunState::Running | RunState::Compensating | RunState::Cancelling | RunState::Stopping)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::graph::tests::{step, workflow};
+    use crate::engine::make::new_run;
+    use crate::model::id::RunId;
+    use crate::model::rng::Rng;
+    use std::sync::Arc;
+
+    #[test]
+    fn over_drawn_graphs_nothing_is_undone_before_what_rests_on_it_and_among_the_rest_the_last_end_comes_first() {
+        for seed in 0..300 {
+            let mut rng = Rng::new(seed);
+            let size = 1 + u32::try_from(rng.below(14)).unwrap();
+            let steps = (0..size).map(|at| {
+                let needs: Vec<u32> = (0..at).filter(|_| rng.chance(0.25)).collect();
+                step(&format!("s{at}"), &needs, 1.0)
+            });
+            let made = Arc::new(workflow(steps.collect()));
+            let mut run = new_run(RunId(0), "r".into(), made.clone(), seed, Vec::new());
+            for id in made.step_ids() {
+                run.step_mut(id).ended = Some(Micros(rng.below(50)));
+            }
+            let chosen: BTreeSet<StepId> = made.step_ids().filter(|_| rng.chance(0.7)).collect();
+
+            // The model: of those on which nothing rests that is still there, the one that ended last, again and again.
+            let mut there: BTreeSet<StepId> = made.step_ids().collect();
+            let mut expected = Vec::new();
+            while !there.is_empty() {
+                let free = |id: &&StepId| {
+                    !there.iter().any(|other| made.step(*other).needs.iter().any(|need| need.step == **id))
+                };
+                let last = *there.iter().filter(free).max_by_key(|id| (run.step(**id).ended, **id)).unwrap();
+                there.remove(&last);
+                expected.extend(chosen.contains(&last).then_some(last));
+            }
+            assert_eq!(order(&run, &chosen), expected, "seed {seed}");
+        }
+    }
+}
