@@ -7,6 +7,7 @@
 pub(crate) use super::options::{AnswerArgs, CancelArgs, GuideArgs, Output, PauseArgs, SavedRun, StorePlace};
 
 use crate::model::policy::Mode;
+use crate::report::what_if::More;
 use clap::builder::{FalseyValueParser, RangedU64ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -338,8 +339,9 @@ pub(crate) struct PlanArgs {
     /// How the plan is told
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) output: Output,
-    #[arg(long, value_name = "CAPABILITY=+N", hide = true)]
-    pub(crate) what_if: Vec<OsString>,
+    /// Say what so many more agents would save; may be repeated
+    #[arg(long, value_name = "CAPABILITY=+N")]
+    pub(crate) what_if: Vec<More>,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
 }

@@ -119,11 +119,13 @@ fn print(text: &str) -> Done {
 
 /// `upbeat plan`.
 fn plan(args: &PlanArgs) -> Done {
-    refused::plan(args)?;
     let loaded = load::workflow(&args.file, &args.model, load::Needs::Agents)?;
     let workflow = loaded.accept(args.output)?;
     let shape = crate::engine::graph::shape(&workflow);
-    let plan = crate::report::plan::Plan::new(&workflow, &shape);
+    let mut plan = crate::report::plan::Plan::new(&workflow, &shape);
+    if let Err(why) = plan.think_of(&shape, &args.what_if) {
+        return out::refuse(&format!("--what-if: {why}"));
+    }
     print(&match args.output {
         Output::Text => plan.text(),
         Output::Json => crate::report::json::pretty(&plan.json()) + "\n",

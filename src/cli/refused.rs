@@ -2,7 +2,7 @@
 //!
 //! A flag stops the command. A variable may be set for other versions: it gets one line on standard error.
 
-use super::args::{EngineOptions, GraphArgs, GraphFormat, Later, PlanArgs, RunArgs};
+use super::args::{EngineOptions, GraphArgs, GraphFormat, Later, RunArgs};
 use super::out::{Done, Stop, refuse, say};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -20,14 +20,6 @@ pub(crate) fn engine(options: &EngineOptions, matches: &ArgMatches) -> Result<()
 /// The same for `upbeat run`.
 pub(crate) fn run(args: &RunArgs, matches: &ArgMatches) -> Result<(), Stop> {
     engine(&args.engine, matches)
-}
-
-/// The same for `upbeat plan`.
-pub(crate) fn plan(args: &PlanArgs) -> Result<(), Stop> {
-    if !args.what_if.is_empty() {
-        return refuse("`--what-if` is not supported yet");
-    }
-    Ok(())
 }
 
 /// The same for `upbeat graph`.

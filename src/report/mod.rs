@@ -22,4 +22,5 @@ mod schedule;
 pub mod show;
 pub mod summary;
 pub mod ways;
+pub mod what_if;
 pub mod when;

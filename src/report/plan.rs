@@ -3,6 +3,7 @@
 use super::plain::{duration, list};
 use super::play::{play, strategy};
 use super::schedule::{Expected, capable};
+use super::what_if::{More, WhatIf};
 use crate::model::agent::AgentKind;
 use crate::model::id::StepId;
 use crate::model::policy::{Mode, Resources};
@@ -30,6 +31,7 @@ pub struct Plan<'a> {
     most: u32,
     resources: IndexMap<String, Resource>,
     risks: Vec<Risk>,
+    what_if: Vec<WhatIf>,
 }
 
 /// What the steps ask for, and who offers it.
@@ -66,7 +68,19 @@ impl<'a> Plan<'a> {
         let reason = reason(workflow, strategy);
         let resources = resources(workflow, &expected);
         let risks = risks(workflow, &expected, &resources);
-        Self { workflow, expected, levels, strategy, reason, parallel, most, resources, risks }
+        let what_if = Vec::new();
+        Self { workflow, expected, levels, strategy, reason, parallel, most, resources, risks, what_if }
+    }
+
+    /// Adds what more agents would change: each by itself, and all together.
+    ///
+    /// # Errors
+    /// If no step asks for a capability.
+    pub fn think_of(&mut self, shape: &Shape, more: &[More]) -> Result<(), String> {
+        let each = more.chunks(1).chain((more.len() > 1).then_some(more));
+        self.what_if =
+            each.map(|more| WhatIf::new(self.workflow, shape, more, self.parallel)).collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     fn name(&self, id: StepId) -> &str {
@@ -98,7 +112,7 @@ impl<'a> Plan<'a> {
             .iter()
             .map(|risk| json!({"kind": risk.kind, "steps": self.names(&risk.steps), "message": risk.message}))
             .collect();
-        json!({
+        let mut plan = json!({
             "levels": self.levels.iter().map(|level| self.names(level)).collect::<Vec<_>>(),
             "critical_path": self.names(&self.expected.critical_path),
             "critical_path_s": self.expected.critical_time.as_secs_f64(),
@@ -111,7 +125,11 @@ impl<'a> Plan<'a> {
             "resources": resources,
             "quality": {},
             "risks": risks,
-        })
+        });
+        if !self.what_if.is_empty() {
+            plan["what_if"] = self.what_if.iter().map(WhatIf::json).collect();
+        }
+        plan
     }
 
     fn agent_names(&self, agents: &[usize]) -> Vec<&str> {
@@ -147,6 +165,9 @@ impl<'a> Plan<'a> {
         row("order", Safe::line(&self.reason).into_string());
         for (at, (name, resource)) in self.resources.iter().enumerate() {
             row(if at == 0 { "agents" } else { "" }, self.resource_text(name, resource));
+        }
+        for (at, what_if) in self.what_if.iter().enumerate() {
+            row(if at == 0 { "what if" } else { "" }, what_if.text());
         }
         for (at, risk) in self.risks.iter().enumerate() {
             let steps: Vec<String> = self.names(&risk.steps).iter().map(|&name| name.to_owned()).collect();

@@ -184,7 +184,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     let file = "workflows/standard.yaml";
     refused(&["run", file, "--faults", "x.yaml"], "`--faults`");
     refused(&["graph", file, "-f", "svg"], "svg");
-    refused(&["plan", file, "--what-if", "writer=+1"], "`--what-if`");
     let mut by_variable = command(&["run", file, "--clock", "virtual", "--output", "jsonl"]);
     let ended = said(by_variable.env("UPBEAT_FAULTS", "x"), "");
     assert_eq!(ended.code, 0);
@@ -411,4 +410,28 @@ fn what_could_never_start_and_what_must_not_be_shown_are_refused_by_check() {
         let told = ended.out + &ended.err;
         assert!(told.contains("secret") && !told.contains("hush"), "{told}");
     }
+}
+
+#[test]
+fn what_more_agents_would_save_is_what_a_run_with_them_saves() {
+    let folder = Folder::new();
+    let agent = |id: &str| format!("{id}: {{kind: simulated, capabilities: [search]}}, ");
+    let text = |more: &str| {
+        let agents = format!("{}{more}w: {{kind: simulated, capabilities: [write]}}", agent("a"));
+        let searches: String = (0..5).map(|at| format!("s{at}: {{capability: search, estimate: 3s}}, ")).collect();
+        let sum = "sum: {capability: write, estimate: 1s, needs: [s0, s1, s2, s3, s4]}";
+        format!("agents: {{{agents}}}\nsteps: {{{searches}{sum}}}\n")
+    };
+    let file = folder.file("few.yaml", &text(""));
+    let plan = upbeat(&["plan", &file, "--output", "json", "--what-if", "search=+2"]).json();
+    let more = folder.file("more.yaml", &text(&format!("{}{}", agent("b"), agent("c"))));
+    let run = upbeat(&["run", &more, "--output", "json", "--clock", "virtual"]).json();
+    let told = &plan["what_if"][0];
+    assert_eq!(told["parallel_s"], run["metadata"]["elapsed_s"], "{plan}");
+    assert_eq!(told["more"], json!({"search": 2}));
+    assert_eq!(told["saves_s"], json!(9.0), "five searches of 3 s, then two rounds of them");
+    let none = upbeat(&["plan", &file, "--what-if", "read=+1"]);
+    assert!(none.code == 2 && none.err.contains("no step asks for read; they ask for: search, write"), "{}", none.err);
+    let wrong = upbeat(&["plan", &file, "--what-if", "search=1"]);
+    assert!(wrong.code == 2 && wrong.err.contains("CAPABILITY=+N"), "{}", wrong.err);
 }
