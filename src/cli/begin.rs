@@ -67,6 +67,7 @@ async fn go_on(handle: &Handle, run: RunId, how: GoOn) -> Result<(), Rejection> 
     }
     match handle.summary(run).await.map(|summary| summary.state) {
         Some(RunState::Pending) => handle.command(Command::Start { run }).await.map(drop),
+        Some(RunState::Stopped) if how == GoOn::Resume => handle.command(Command::Resume { run }).await.map(drop),
         Some(RunState::Paused) => handle.command(Command::Resume { run }).await.map(drop),
         // A cancel that was under way when upbeat ended has been carried through.
         _ => Ok(()),

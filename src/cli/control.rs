@@ -60,8 +60,16 @@ pub(crate) fn cancel(args: &CancelArgs) -> Done {
     let Told { cancelled, dependents, reassigned } = &told;
     match &ask {
         Ask::Cancel {} => {
-            let word = if state.is_some() { "is" } else { "is being" };
-            tell(args.output, &format!("run {run} {word} cancelled"), &json!({"status": "cancelled", "dependents": []}))
+            let text = match state {
+                Some(state) if state.ended() => format!("run {run} is cancelled"),
+                // What was cut off is to be undone first, and nothing is begun before it goes on.
+                Some(_) => {
+                    let resume = kept.ways.command("resume", &run);
+                    format!("run {run} is being cancelled: something of it is still to be undone; `{resume}` does that")
+                }
+                None => format!("run {run} is being cancelled"),
+            };
+            tell(args.output, &text, &json!({"status": "cancelled", "dependents": []}))
         }
         Ask::Stop {} => {
             let text = match state {

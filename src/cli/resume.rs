@@ -14,7 +14,7 @@ use crate::engine::{Input, Outbox};
 use crate::model::command::Command;
 use crate::model::id::{Name, StepId};
 use crate::model::safe::Safe;
-use crate::model::state::StepState;
+use crate::model::state::{RunState, StepState};
 use crate::model::view::Shape;
 use crate::model::workflow::{FileStamp, Workflow};
 use crate::report::ahead::ahead;
@@ -55,7 +55,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Next, Stop> {
         ));
     }
     let state = folded.run_view().state;
-    if state.ended() {
+    if state.ended() && state != RunState::Stopped {
         let way_out = kept.ways.after(&name, state);
         return refuse(&format!("run {name} has ended, it is {}; {way_out}", state.word()));
     }
@@ -258,6 +258,16 @@ fn preview(folded: &mut Folded, how: GoOn, definition: Option<&Definition>, ask:
     };
     let input = command.map(Input::Command);
     let verdict = reopened.and_then(|()| input.map_or(Ok(()), |input| engine.handle(now, &input, &mut outbox)));
+    // What follows by itself when it goes on is told as well: a rollback, an end.
+    let stands = engine.summary(now, run).is_some_and(|summary| match summary.state {
+        RunState::Paused => true,
+        RunState::Stopped => how == GoOn::Resume,
+        _ => false,
+    });
+    let verdict = verdict.and_then(|()| {
+        let resume = Input::Command(Command::Resume { run });
+        if stands { engine.handle(now, &resume, &mut outbox) } else { Ok(()) }
+    });
     if let Err(rejection) = verdict {
         let name = folded.name();
         return refuse(&format!("run {name} cannot go on so: {}", Safe::line(&rejection.to_string())));

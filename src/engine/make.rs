@@ -6,8 +6,9 @@ use super::meters::Meters;
 use super::ready::ReadyQueue;
 use super::run::{Class, Run, StepRun};
 use crate::model::id::{AgentId, Name, RunId};
+use crate::model::policy::Resources;
 use crate::model::state::{RunState, StepState};
-use crate::model::step::{Fallback, Step};
+use crate::model::step::{Fallback, Step, Work};
 use crate::model::time::Micros;
 use crate::model::view::Counts;
 use crate::model::workflow::Workflow;
@@ -125,43 +126,55 @@ struct Classes<'w> {
     workflow: &'w Workflow,
     agents: &'w [AgentId],
     list: Vec<Class>,
-    /// By name, and the bits of what is taken.
-    known: BTreeMap<(Name, u64, u64), usize>,
+    /// By name, whether it is an agent's, and the bits of what is taken.
+    known: BTreeMap<(Name, bool, u64, u64), usize>,
 }
 
 impl<'w> Classes<'w> {
     /// All of them, that of each step's own work, and that of each step's compensation.
     fn collect(workflow: &'w Workflow, agents: &'w [AgentId]) -> (Vec<Class>, Vec<usize>, Vec<Option<usize>>) {
         let mut classes = Self { workflow, agents, list: Vec::new(), known: BTreeMap::new() };
-        let home = workflow.steps.iter().map(|step| classes.of(step, step.asks_for())).collect();
+        let home = workflow.steps.iter().map(|step| classes.of_own_work(step)).collect();
         for step in &workflow.steps {
             for fallback in &step.fallback {
-                if let Fallback::Agent(name) | Fallback::Capability(name) = fallback {
-                    classes.of(step, name);
+                match fallback {
+                    Fallback::Agent(name) => _ = classes.of(step, name, true),
+                    Fallback::Capability(name) => _ = classes.of(step, name, false),
+                    Fallback::Value(_) => {}
                 }
             }
         }
         let undo_home = workflow.steps.iter().map(|step| {
             let compensate = step.compensate.as_deref()?;
-            Some(classes.of(compensate, compensate.asks_for()))
+            Some(classes.of_own_work(compensate))
         });
         let undo_home = undo_home.collect();
         (classes.list, home, undo_home)
     }
 
-    /// The class of what a step asks for: an agent's id, else a capability.
-    fn of(&mut self, step: &Step, asks_for: &str) -> usize {
+    fn of_own_work(&mut self, step: &Step) -> usize {
+        self.of(step, step.asks_for(), matches!(step.work, Work::Agent { .. }))
+    }
+
+    /// The class of what a step asks for: one agent, or whoever has a capability and is large enough.
+    fn of(&mut self, step: &Step, asks_for: &str, by_id: bool) -> usize {
         let demand = step.resources.unwrap_or_default();
-        let key = (asks_for.into(), demand.cpu.to_bits(), demand.memory_mb.to_bits());
+        let key = (asks_for.into(), by_id, demand.cpu.to_bits(), demand.memory_mb.to_bits());
         if let Some(&at) = self.known.get(&key) {
             return at;
         }
         self.known.insert(key, self.list.len());
         let able = self.workflow.agents.iter().zip(self.agents).filter(|(agent, _)| {
-            &*agent.id == asks_for || agent.capabilities.iter().any(|capability| &**capability == asks_for)
+            let asked = if by_id {
+                &*agent.id == asks_for
+            } else {
+                agent.capabilities.iter().any(|capability| &**capability == asks_for)
+            };
+            asked && agent.resources.is_none_or(|all| demand.fits(all, Resources::default()))
         });
         self.list.push(Class {
             asks_for: asks_for.into(),
+            by_id,
             demand,
             limited_as: asks_for.into(),
             candidates: able.map(|(_, id)| *id).collect(),

@@ -10,9 +10,18 @@ use crate::model::time::Micros;
 
 /// Unbroken candidates of a class: backups only while no other one works (is unbroken, its breaker closed).
 pub(crate) fn unbroken<'r>(registry: &'r Registry, class: &'r Class) -> impl Iterator<Item = AgentId> + 'r {
-    let regular = class.candidates.iter().map(|id| registry.agent(*id));
-    let regular = regular.into_iter().any(|entry| entry.is_sound() && !entry.definition.backup);
-    class.candidates.iter().copied().filter(move |id| {
+    unbroken_without(registry, class, None)
+}
+
+/// The same as if one of them were gone: an agent that is just being found to be broken stands in for nobody.
+pub(crate) fn unbroken_without<'r>(
+    registry: &'r Registry,
+    class: &'r Class,
+    gone: Option<AgentId>,
+) -> impl Iterator<Item = AgentId> + 'r {
+    let others = move || class.candidates.iter().copied().filter(move |id| Some(*id) != gone);
+    let regular = others().map(|id| registry.agent(id)).any(|entry| entry.is_sound() && !entry.definition.backup);
+    others().filter(move |id| {
         let entry = registry.agent(*id);
         (entry.broken.is_none() || seeded(Bug::BrokenAgentGetsWork))
             && (!regular || !entry.definition.backup || seeded(Bug::BackupBesideOthers))
@@ -60,15 +69,33 @@ pub(crate) fn has_room(run: &Run, class: &Class) -> bool {
         && (class.limit.is_none_or(|max| run.active_of_limit(class) < max) || seeded(Bug::CapabilityLimitIgnored))
 }
 
+/// Whether somebody else can take a step when an agent is gone.
+pub(crate) fn has_others(registry: &Registry, class: &Class, gone: AgentId) -> bool {
+    unbroken_without(registry, class, Some(gone)).next().is_some()
+}
+
 /// The best free agent for a step in a class: the earliest expected finish; of those within 5 % of it the least loaded
 /// for its weight; then the order of the file. `fresh_only` looks at agents that have not tried the step yet; otherwise
 /// those still come before the ones that have.
 pub(crate) fn pick(registry: &Registry, run: &Run, step: StepId, class: usize, fresh_only: bool) -> Option<AgentId> {
+    pick_without(registry, run, step, class, fresh_only, None)
+}
+
+/// The same as if one agent were gone.
+pub(crate) fn pick_without(
+    registry: &Registry,
+    run: &Run,
+    step: StepId,
+    class: usize,
+    fresh_only: bool,
+    gone: Option<AgentId>,
+) -> Option<AgentId> {
     let spec = run.spec_now(step);
     let tried = &run.step(step).tried;
     let class = &run.classes[class];
     let free = |fresh: bool| {
-        open(registry, class)
+        unbroken_without(registry, class, gone)
+            .filter(|id| registry.agent(*id).is_open())
             .filter(|id| registry.agent(*id).has_room(class.demand) && tried.contains(id) != fresh)
             .map(|id| (id, registry.agent(id)))
             .collect::<Vec<_>>()

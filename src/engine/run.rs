@@ -23,6 +23,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Class {
     pub(crate) asks_for: Name,
+    /// Whether that is an agent's id.
+    pub(crate) by_id: bool,
     /// What an attempt takes of its agent.
     pub(crate) demand: Resources,
     /// The capability whose limit counts its attempts: that of the step, also where one agent was chosen by hand.
@@ -315,14 +317,16 @@ impl Run {
 
     /// The class that a fallback asks for; `None` for a value.
     pub(crate) fn fallback_class(&self, step: StepId, fallback: u32) -> Option<usize> {
-        let name = match self.spec(step).fallback.get(fallback as usize)? {
-            Fallback::Agent(name) | Fallback::Capability(name) => name,
+        let (name, by_id) = match self.spec(step).fallback.get(fallback as usize)? {
+            Fallback::Agent(name) => (name, true),
+            Fallback::Capability(name) => (name, false),
             Fallback::Value(_) => return None,
         };
         let demand = self.spec(step).resources.unwrap_or_default();
-        self.classes
-            .iter()
-            .position(|class| class.asks_for == *name && class.limited_as == *name && class.demand == demand)
+        self.classes.iter().position(|class| {
+            let same = class.asks_for == *name && class.by_id == by_id && class.limited_as == *name;
+            same && class.demand == demand
+        })
     }
 
     /// Attempts under way that count for the limit of a class.
@@ -341,6 +345,7 @@ impl Run {
         let base = &self.classes[home];
         self.classes.push(Class {
             asks_for: self.workflow.agents[place].id.clone(),
+            by_id: true,
             candidates: vec![agent],
             active: 0,
             ..base.clone()

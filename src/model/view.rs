@@ -113,7 +113,7 @@ pub struct RunView {
     pub started: Option<Micros>,
     /// When it ended.
     pub ended: Option<Micros>,
-    /// Time spent paused so far.
+    /// Time spent paused so far, with a pause that is not over.
     pub paused_for: Micros,
     /// Steps, indexed by [`StepId`].
     pub steps: Vec<StepView>,
@@ -135,6 +135,8 @@ pub struct RunView {
     pub stuck: bool,
     /// Marks that the run can roll back to, oldest first.
     pub checkpoints: Vec<CheckpointView>,
+    /// What was done is being undone, also while that stands still.
+    pub undoing: bool,
     /// What a rollback of the whole run would do, where anything is declared to be undone.
     pub rollback: Option<RollbackView>,
     /// How it goes, in numbers.

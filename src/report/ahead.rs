@@ -83,6 +83,7 @@ fn lost_line(name: &str, was: &StepView, now: &StepView, agents: &[AgentView]) -
             format!("it fails{why}")
         }
         StepState::Cancelled => "it is cancelled".to_owned(),
+        StepState::Compensating if now.failure.is_some() => "it fails, and what it may have done is undone".to_owned(),
         StepState::Compensating => "what it did is undone".to_owned(),
         state if state.ended() => format!("it is {}", state.word()),
         _ => "it is done again".to_owned(),

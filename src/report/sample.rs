@@ -164,6 +164,7 @@ pub(crate) fn run(workflow: &Workflow) -> RunView {
         started: Some(Micros::ZERO),
         ended: None,
         paused_for: Micros::ZERO,
+        undoing: false,
         steps: workflow.steps.iter().map(|_| step_view(StepState::Pending, 0)).collect(),
         counts: Counts::default(),
         attempts: 0,

@@ -50,6 +50,7 @@ impl Ways {
             RunState::Succeeded | RunState::Compensated | RunState::CompensationFailed => {
                 format!("`{}` does it all again", self.command("rerun", run))
             }
+            RunState::Stopped => format!("`{}` goes on with it", self.command("resume", run)),
             _ => format!("`{}` tries again what did not succeed", self.command("retry", run)),
         }
     }
@@ -66,7 +67,8 @@ impl Ways {
         if summary.saving == Saving::Nothing {
             return None;
         }
-        if !summary.state.ended() {
+        // A stopped run has ended, and can all the same go on with what it left.
+        if !summary.state.ended() || summary.state == RunState::Stopped {
             return Some(self.resume(&summary.run_name, summary.seq));
         }
         if matches!(summary.state, RunState::Compensated | RunState::CompensationFailed) {
@@ -126,6 +128,9 @@ mod tests {
         (summary.state, summary.status) = (RunState::Failed, RunStatus::Failed);
         summary.counts.add(StepState::Failed);
         assert_eq!(ways.onward(&summary).as_deref(), Some("upbeat retry r1"));
+        summary.state = RunState::Stopped;
+        assert_eq!(ways.onward(&summary).as_deref(), Some("upbeat resume r1@20"));
+        assert!(ways.after("r1", RunState::Stopped).starts_with("`upbeat resume r1` "));
         summary.state = RunState::Compensated;
         assert_eq!(
             ways.onward(&summary).as_deref(),

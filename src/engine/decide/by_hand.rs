@@ -12,6 +12,7 @@ use crate::model::event::{EndingWhy, EventKind, TakeOver};
 use crate::model::id::{AgentId, StepId};
 use crate::model::state::{RunState, SkipReason, StepState, WaitReason};
 use crate::model::step::Decision;
+use crate::model::time::Micros;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -72,7 +73,11 @@ fn can_be_taken_up(run: &Run) -> Result<(), Rejection> {
         RunState::Compensated | RunState::CompensationFailed => {
             Err(Rejection::with_way_out(format!("the run was rolled back; it is {word}"), "begin a new one"))
         }
-        _ if run.rollback.is_some() || run.cause.is_some() && !run.state.ended() => {
+        _ if run.rollback.is_some() => {
+            let way_out = "resume it, and what was begun to be undone is undone; then begin a new one";
+            Err(Rejection::with_way_out("the run is being rolled back", way_out))
+        }
+        _ if run.cause.is_some() && !run.state.ended() => {
             Err(Rejection::with_way_out("the run is being ended", "wait until it has"))
         }
         _ => Ok(()),
@@ -179,7 +184,9 @@ pub(crate) fn reassign(
     }
     if !home.candidates.contains(&agent) {
         let able: Vec<&str> = home.candidates.iter().map(|id| &*world.registry.agent(*id).definition.id).collect();
-        let reason = format!("agent {other} does not have {}", home.asks_for);
+        let offers = world.registry.agent(agent).definition.capabilities.contains(&home.asks_for) && !home.by_id;
+        let lacks = if offers { "is too small for" } else { "does not have" };
+        let reason = format!("agent {other} {lacks} {}", home.asks_for);
         return Err(Rejection::with_way_out(reason, format!("these have it: {}", able.join(", "))));
     }
     if world.registry.agent(agent).broken.is_some() {
@@ -201,7 +208,13 @@ pub(crate) fn reassign(
 }
 
 /// Answers what a step or the run asks.
-pub(crate) fn answer(run: &Run, step: Option<StepId>, answer: &Answer, decided: &mut Decided) -> Result<(), Rejection> {
+pub(crate) fn answer(
+    run: &Run,
+    now: Micros,
+    step: Option<StepId>,
+    answer: &Answer,
+    decided: &mut Decided,
+) -> Result<(), Rejection> {
     let Some(step) = step else { return answer_the_run(run, answer, decided) };
     let name = existing(run, step)?;
     let entry = run.step(step);
@@ -218,6 +231,12 @@ pub(crate) fn answer(run: &Run, step: Option<StepId>, answer: &Answer, decided: 
     };
     if run.cause.is_some() || run.rollback.is_some() {
         return Err(Rejection::new("the run is being ended"));
+    }
+    if let Some((WaitReason::Approval, Some(until))) = &entry.wait
+        && *until <= now
+    {
+        let reason = format!("the time to answer {name} is over");
+        return Err(Rejection::with_way_out(reason, "what is declared for that case holds: resume the run"));
     }
     match (asks, answer) {
         (_, Answer::Value(value)) => done(run, step, &Arc::new(value.clone()), None, None, decided),

@@ -74,7 +74,7 @@ fn decide_command(world: &World, now: Micros, command: &Command, decided: &mut D
         Command::SkipStep { run, step } => by_hand::skip(world.run(*run), *step, decided),
         Command::CompleteStep { run, step, output } => by_hand::complete(world.run(*run), *step, output, decided),
         Command::ReassignStep { run, step, agent } => by_hand::reassign(world, world.run(*run), *step, *agent, decided),
-        Command::Answer { run, step, answer } => by_hand::answer(world.run(*run), *step, answer, decided),
+        Command::Answer { run, step, answer } => by_hand::answer(world.run(*run), now, *step, answer, decided),
         Command::Rollback { run, to } => undo::by_hand(world.run(*run), *to, decided),
         Command::SetPriority { run, step, priority } => {
             by_hand::set_priority(world.run(*run), *step, *priority, decided)

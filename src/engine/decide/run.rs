@@ -16,6 +16,10 @@ use std::collections::BTreeSet;
 
 fn refuse(run: &Run, verb: &str) -> Rejection {
     let way_out = match run.state {
+        RunState::Paused | RunState::Pausing if run.rollback.is_some() => {
+            let reason = format!("a run that is being rolled back cannot be {verb}");
+            return Rejection::with_way_out(reason, "what was begun to be undone is undone to the end: resume it");
+        }
         RunState::Pending => "start it first",
         RunState::Paused | RunState::Pausing => "resume it first",
         RunState::Compensating => "what was begun to be undone is undone to the end; q leaves it for later",

@@ -14,7 +14,7 @@ use crate::model::event::{EndingWhy, EventKind, TakeOver};
 use crate::model::id::{AgentId, Name, StepId};
 use crate::model::policy::OnExhausted;
 use crate::model::rng;
-use crate::model::state::{SkipReason, StepState, WaitReason};
+use crate::model::state::{BreakerState, SkipReason, StepState, WaitReason};
 use crate::model::step::{Decision, Fallback, Work};
 use crate::model::time::Micros;
 use serde_json::{Value, json};
@@ -166,7 +166,7 @@ fn after_failure(
     let entry = run.step(step);
     let policy = &run.spec(step).retry;
     let class = &run.classes[entry.class];
-    let others = || route::unbroken(&world.registry, class).any(|id| id != current.agent);
+    let others = || route::has_others(&world.registry, class, current.agent);
     // An agent that could not even be started has not used up a try, as long as somebody else can take the step.
     if failure.class == FailureClass::Unreachable && others() {
         decided.push((run.id, ready_again(step)));
@@ -188,7 +188,7 @@ fn after_failure(
         fall_back(run, step, Failure { message, ..failure }, decided);
         return;
     }
-    if let Some(agent) = fresh_agent(world, run, step, current)
+    if let Some(agent) = fresh_agent(world, run, step, current, decided)
         && ends_in_time(world, run, step, &[agent], now)
     {
         let (attempt, fallback) = (current.attempt + 1, entry.fallback);
@@ -262,12 +262,15 @@ fn ends_in_time(world: &World, run: &Run, step: StepId, agents: &[AgentId], begi
 
 /// A capable agent that is free and has not tried the step yet. The failed attempt's own slot is about to be free, so
 /// the limits of the run have room for one.
-fn fresh_agent(world: &World, run: &Run, step: StepId, current: &Current) -> Option<AgentId> {
+fn fresh_agent(world: &World, run: &Run, step: StepId, current: &Current, decided: &Decided) -> Option<AgentId> {
     let entry = run.step(step);
     if !run.state.dispatches() || !run.has_turn(step) || current.class != entry.class {
         return None;
     }
-    route::pick(&world.registry, run, step, entry.class, true)
+    // Its breaker opens with this very failure: who is kept for that case may begin.
+    let opens = |kind: &EventKind| matches!(kind, EventKind::BreakerChanged { agent, to: BreakerState::Open { .. }, .. } if *agent == current.agent);
+    let gone = decided.iter().any(|(_, kind)| opens(kind)).then_some(current.agent);
+    route::pick_without(&world.registry, run, step, entry.class, true, gone)
 }
 
 /// The next fallback, or the end.

@@ -89,6 +89,13 @@ pub(crate) fn by_hand(run: &Run, to: Option<u32>, decided: &mut Decided) -> Resu
     if busy || run.rollback.is_some() || matches!(run.state, RunState::Compensated | RunState::CompensationFailed) {
         return Err(Rejection::new(format!("a run that is {} cannot be rolled back", run.state.word())));
     }
+    if run.cause.is_some() && !run.state.ended() {
+        return Err(Rejection::with_way_out("the run is being ended already", "resume it, and wait until it has"));
+    }
+    if to.is_some() && !run.undo.is_empty() {
+        let reason = "something that was cut off is still to be undone";
+        return Err(Rejection::with_way_out(reason, "let the run go on until it is"));
+    }
     let preview = preview(run, checkpoint);
     if let Some(pivot) = preview.pivot {
         let reason = format!("{} is done, and after it there is no way back", existing(run, pivot)?);
@@ -108,7 +115,8 @@ pub(crate) fn by_hand(run: &Run, to: Option<u32>, decided: &mut Decided) -> Resu
         end_everything(run, EndCause::Rollback, decided);
         return Ok(());
     }
-    if to.is_none() && !run.all_ended() {
+    // What is to be undone already is, before the rest.
+    if to.is_none() && !(run.all_ended() && run.undo.is_empty()) {
         decided.push((run.id, EventKind::RunCancelling { cause: EndCause::Rollback }));
         end_everything(run, EndCause::Rollback, decided);
         return Ok(());
@@ -149,8 +157,8 @@ pub(crate) fn failed(
         decided.push((run.id, EventKind::StepCompensating { step }));
         return;
     }
-    let mut others = route::unbroken(&world.registry, &run.classes[current.class]).filter(|id| *id != current.agent);
-    if failure.class == FailureClass::Unreachable && others.next().is_some() {
+    let others = || route::has_others(&world.registry, &run.classes[current.class], current.agent);
+    if failure.class == FailureClass::Unreachable && others() {
         decided.push((run.id, EventKind::StepCompensating { step }));
         return;
     }

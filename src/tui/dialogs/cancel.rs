@@ -20,14 +20,21 @@ const NAMES_MAX: usize = 5;
 /// The most names where their order matters.
 const ORDER_MAX: usize = 12;
 
+/// Why a run that is being rolled back has no other way.
+const UNDOING: &str = "what was begun to be undone is undone to the end; q leaves it for later";
+
 /// What can be ended or undone.
 pub(super) fn end(scene: &Scene<'_>) -> Vec<Item> {
     let (run, view) = (scene.run, scene.view);
     let open = hits::unended(run).count() as u64;
     let left = if open == 0 { "nothing is left to end".to_owned() } else { format!("{} left", plural(open, "step")) };
-    let none = || Does::Nothing("every step has ended: there is nothing to cancel".to_owned());
-    let leads = |level: Level| if open == 0 { none() } else { Does::Open(Next::Menu(level)) };
-    let acts = |command: Command| if open == 0 || run.state.ended() { none() } else { Does::Send(command) };
+    let none = || match run.undoing {
+        true => Does::Nothing(UNDOING.to_owned()),
+        false => Does::Nothing("every step has ended: there is nothing to cancel".to_owned()),
+    };
+    let over = open == 0 || run.undoing;
+    let leads = |level: Level| if over { none() } else { Does::Open(Next::Menu(level)) };
+    let acts = |command: Command| if over || run.state.ended() { none() } else { Does::Send(command) };
     let kinds = |n: usize| if open == 0 { String::new() } else { format!("{n} to choose from") };
     let undone = run.rollback.as_ref().map_or(0, |rollback| rollback.undone.len() as u64);
     let marks = run.checkpoints.len() as u64;
@@ -39,7 +46,7 @@ pub(super) fn end(scene: &Scene<'_>) -> Vec<Item> {
         Item::new(
             "by priority…",
             if open == 0 { String::new() } else { priorities(run) },
-            if open == 0 { none() } else { Does::Open(Next::Range) },
+            if over { none() } else { Does::Open(Next::Range) },
         )
         .lettered('p'),
         Item::new("stop", "what runs ends first", acts(Command::Stop { run: run.id })).lettered('s'),
@@ -52,7 +59,9 @@ pub(super) fn end(scene: &Scene<'_>) -> Vec<Item> {
         Item::new(
             "to a checkpoint…",
             if marks == 0 { "none was made".to_owned() } else { plural(marks, "checkpoint") },
-            if marks == 0 {
+            if run.undoing {
+                none()
+            } else if marks == 0 {
                 Does::Nothing("no checkpoint was made: one is made before each critical step".to_owned())
             } else {
                 Does::Open(Next::Menu(Level::Checkpoints))
@@ -63,6 +72,9 @@ pub(super) fn end(scene: &Scene<'_>) -> Vec<Item> {
 }
 
 fn whole_rollback(scene: &Scene<'_>) -> Does {
+    if scene.run.undoing {
+        return Does::Nothing(UNDOING.to_owned());
+    }
     let Some(rollback) = scene.run.rollback.as_ref().filter(|rollback| !rollback.undone.is_empty()) else {
         return Does::Nothing("nothing that was done declares how it is undone (compensate)".to_owned());
     };

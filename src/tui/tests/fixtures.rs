@@ -124,6 +124,7 @@ pub(crate) fn loaded() -> EngineView {
         started: None,
         ended: None,
         paused_for: Micros::ZERO,
+        undoing: false,
         counts: counts(&steps),
         steps,
         attempts: 0,

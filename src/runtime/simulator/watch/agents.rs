@@ -58,8 +58,10 @@ impl AgentSeen {
         !self.broken && matches!(self.breaker.state, BreakerState::Closed | BreakerState::ForcedClosed)
     }
 
-    pub(super) fn can_do(&self, asked: &str) -> bool {
-        *self.definition.id == *asked || self.definition.capabilities.iter().any(|name| **name == *asked)
+    /// Whether it is asked for, and has what the work takes when it does nothing else.
+    pub(super) fn can_do(&self, asked: &str, takes: Resources) -> bool {
+        let has = self.definition.resources.is_none_or(|all| takes.cpu <= all.cpu && takes.memory_mb <= all.memory_mb);
+        has && (*self.definition.id == *asked || self.definition.capabilities.iter().any(|name| **name == *asked))
     }
 
     pub(super) fn at_rest(&mut self) -> Result<(), Broken> {
@@ -82,7 +84,9 @@ impl Watch {
             Some(agent) => vec![agent],
             None => {
                 let asked = run.asks_for(step, seen.fallback.filter(|_| !undo), undo);
-                run.agents.iter().copied().filter(|id| self.agents[id.index()].can_do(asked)).collect()
+                let takes = run.spec(step, undo).resources.unwrap_or_default();
+                let able = |id: &AgentId| self.agents[id.index()].can_do(asked, takes);
+                run.agents.iter().copied().filter(able).collect()
             }
         }
     }
