@@ -94,7 +94,10 @@ impl Expression {
         let start = text.len() - text.trim_start().len();
         let fault = |at: usize, message: &str| Err(Fault { at, message: message.to_owned() });
         if trimmed.is_empty() {
-            return fault(0, "a data path like `user.names[0]` or a filter like `.user | keys` is expected, not nothing");
+            return fault(
+                0,
+                "a data path like `user.names[0]` or a filter like `.user | keys` is expected, not nothing",
+            );
         }
         if trimmed.starts_with(OPENING) {
             let mut pieces = split(text)?.into_iter().filter(|piece| !is_blank(piece));
@@ -413,8 +416,26 @@ mod tests {
         }
         let deep = ".a".repeat(PATH_PARTS_MAX + 1);
         for text in [
-            "", "a", "..", ".a.", ".a?", ".[]", ".[-1]", ".a[1:2]", ".a | .b", ".a b", ".[\"a\\n\"]", ".[\"\\(1)\"]",
-            ".1", ".a[0", ".a[10000]", ".a.[0]", ".é", "$item", ".[\"a]", deep.as_str(),
+            "",
+            "a",
+            "..",
+            ".a.",
+            ".a?",
+            ".[]",
+            ".[-1]",
+            ".a[1:2]",
+            ".a | .b",
+            ".a b",
+            ".[\"a\\n\"]",
+            ".[\"\\(1)\"]",
+            ".1",
+            ".a[0",
+            ".a[10000]",
+            ".a.[0]",
+            ".é",
+            "$item",
+            ".[\"a]",
+            deep.as_str(),
         ] {
             assert_eq!(plain_path(text), None, "{text}");
         }

@@ -86,8 +86,26 @@ fn a_path_gives_the_same_with_and_without_the_child() {
         let evaluator = evaluator();
         let data = json!({"a": {"b": [1, {"c": "x"}], "odd key": 2}, "n": null, "s": "text", "t": true, "if": 1.0});
         for path in [
-            ".", ".a", ".a.b[0]", ".a.b[1].c", ".a.b[9]", ".a[\"odd key\"]", ".a.\"odd key\"", ".[\"a\"].b", ".n.x[3].y",
-            ".nope", ".nope.x", ".s.x", ".s[0]", ".t.x", ".t[1]", ".a.b.c", ".a[0]", ".[0]", ".if", ".a.b[1][0].d",
+            ".",
+            ".a",
+            ".a.b[0]",
+            ".a.b[1].c",
+            ".a.b[9]",
+            ".a[\"odd key\"]",
+            ".a.\"odd key\"",
+            ".[\"a\"].b",
+            ".n.x[3].y",
+            ".nope",
+            ".nope.x",
+            ".s.x",
+            ".s[0]",
+            ".t.x",
+            ".t[1]",
+            ".a.b.c",
+            ".a[0]",
+            ".[0]",
+            ".if",
+            ".a.b[1][0].d",
         ] {
             let Expression::Filter(filter) = Expression::of_source(path).unwrap() else { panic!("{path}") };
             assert!(filter.path().is_some(), "{path} is answered at once");
@@ -119,7 +137,7 @@ const HOSTILE: [(&str, Hostile); 35] = [
     ("def f: [f]; f", Hostile::Depth),
     ("def f: f, f; f", Hostile::Bounded),
     ("[repeat(1)]", Hostile::Bounded),
-    ("last(repeat(1))", Hostile::Fails("last")),
+    ("last(repeat(1))", Hostile::Time),
     ("reduce repeat(1) as $x (0; . + 1)", Hostile::Time),
     ("reduce range(1000) as $x (\"ab\"; . + .)", Hostile::Memory),
     ("\"abcdefgh\" * 100000000", Hostile::Memory),
@@ -127,7 +145,7 @@ const HOSTILE: [(&str, Hostile); 35] = [
     ("[range(1e9)]", Hostile::Bounded),
     ("[limit(1e9; repeat(\"x\"))]", Hostile::Bounded),
     ("reduce limit(1e9; repeat(1)) as $x (0; . + $x)", Hostile::Time),
-    ("reduce range(1000000) as $x (0; [.])", Hostile::Depth),
+    ("reduce range(1000000) as $x (0; [.])", Hostile::Bounded),
     ("reduce range(129) as $x (0; [.])", Hostile::Fails("128 levels")),
     ("reduce range(129) as $x (0; {a: .})", Hostile::Fails("128 levels")),
     ("\"[\" * 1000000 | fromjson", Hostile::Bounded),
@@ -155,25 +173,24 @@ const HOSTILE: [(&str, Hostile); 35] = [
 fn every_hostile_filter_fails_for_its_own_reason_and_the_next_one_works() {
     run(async {
         let evaluator = evaluator();
+        let mut faults = Vec::new();
         for (filter, expected) in HOSTILE {
             let input = json!({"a": 1});
             // One that is honest waits behind it, and is not harmed.
             let (hostile, honest) = tokio::join!(ask(&evaluator, filter, &input), ask(&evaluator, ".a + 1", &input));
-            let error = hostile.expect_err(filter);
-            let is_as_expected = match (expected, &error) {
-                (Hostile::Fails(words), EvaluationError::Failed(why)) => why.contains(words),
-                (Hostile::Time, EvaluationError::Time)
-                | (Hostile::Memory, EvaluationError::Memory)
-                | (Hostile::Depth, EvaluationError::Depth)
-                | (
-                    Hostile::Bounded,
-                    EvaluationError::Time | EvaluationError::Memory | EvaluationError::Depth | EvaluationError::Failed(_),
-                ) => true,
+            let is_as_expected = match (expected, &hostile) {
+                (Hostile::Fails(words), Err(EvaluationError::Failed(why))) => why.contains(words),
+                (Hostile::Time, Err(EvaluationError::Time))
+                | (Hostile::Memory, Err(EvaluationError::Memory))
+                | (Hostile::Depth, Err(EvaluationError::Depth)) => true,
+                (Hostile::Bounded, Err(error)) => !matches!(error, EvaluationError::Unavailable(_)),
                 _ => false,
             };
-            assert!(is_as_expected, "{filter}: {expected:?}, not {error:?}");
-            assert_eq!(honest, Ok(json!(2)), "behind {filter}");
+            if !is_as_expected || honest != Ok(json!(2)) {
+                faults.push(format!("{filter}: {expected:?}, not {hostile:?}; behind it {honest:?}"));
+            }
         }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
     });
 }
 
@@ -182,7 +199,8 @@ fn regular_expressions_that_are_bombs_elsewhere_are_bounded() {
     run(async {
         let evaluator = evaluator();
         let input = json!("a".repeat(2_000));
-        for filter in ["test(\"(a*)*b\")", "test(\"(a+)+$\")", "[match(\"(a|aa)+$\"; \"g\")] | length", "test(\"a{1000}{1000}\")"]
+        for filter in
+            ["test(\"(a*)*b\")", "test(\"(a+)+$\")", "[match(\"(a|aa)+$\"; \"g\")] | length", "test(\"a{1000}{1000}\")"]
         {
             let answer = ask(&evaluator, filter, &input).await;
             assert!(!matches!(answer, Err(EvaluationError::Unavailable(_))), "{filter}: {answer:?}");
@@ -215,9 +233,9 @@ fn a_child_that_is_killed_from_outside_costs_nobody_an_answer() {
         let second = evaluator.child().unwrap();
         assert_ne!(first, second);
         let input = json!({"a": 1});
-        let asked = join_all((0..1_000).map(|_| ask(&evaluator, "[range(1000)] | length + $item", &input)));
+        let asked = join_all((0..1_000).map(|_| ask(&evaluator, "[range(1000)] | length + 0", &input)));
         let (answers, ()) = tokio::join!(asked, async { kill(second) });
-        assert!(answers.iter().all(|answer| matches!(answer, Err(EvaluationError::Failed(_)))), "1000 + null fails or not");
+        assert!(answers.iter().all(|answer| *answer == Ok(json!(1_000))));
         works(&evaluator, "a kill in the middle").await;
         assert_ne!(evaluator.child(), Some(second));
     });
@@ -246,12 +264,17 @@ fn a_child_that_is_killed_again_and_again_is_not_tried_for_ever() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_child_that_is_halted_costs_one_filter_and_is_replaced() {
     run(async {
         let evaluator = evaluator();
         works(&evaluator, "the start").await;
         let halted = evaluator.child().unwrap();
         kill_process(Pid::from_raw(i32::try_from(halted).unwrap()).unwrap(), Signal::STOP).unwrap();
+        let stat = || fs::read_to_string(format!("/proc/{halted}/stat")).unwrap();
+        while !stat().contains(") T ") {
+            tokio::task::yield_now().await;
+        }
         assert_eq!(ask(&evaluator, "1 + 1", &Value::Null).await, Err(EvaluationError::Time));
         gone(halted);
         works(&evaluator, "a halt").await;
@@ -278,7 +301,8 @@ fn whoever_stops_waiting_leaves_the_others_their_answers() {
         let evaluator = evaluator();
         let input = json!({"a": 1});
         drop(join_all((0..200).map(|_| ask(&evaluator, ".a + 2", &input))));
-        let hurried = tokio::time::timeout(Duration::ZERO, join_all((0..200).map(|_| ask(&evaluator, ".a + 3", &input))));
+        let hurried =
+            tokio::time::timeout(Duration::ZERO, join_all((0..200).map(|_| ask(&evaluator, ".a + 3", &input))));
         assert!(hurried.await.is_err());
         works(&evaluator, "two hundred who left").await;
     });
@@ -296,7 +320,8 @@ fn no_child_outlives_its_evaluator_not_even_one_at_work() {
         }
         let evaluator = self::evaluator();
         works(&evaluator, "the start").await;
-        let left = tokio::time::timeout(Duration::from_millis(1), evaluator.ask("def f: f; f", Scope::of(&Value::Null)));
+        let left =
+            tokio::time::timeout(Duration::from_millis(1), evaluator.ask("def f: f; f", Scope::of(&Value::Null)));
         assert!(left.await.is_err());
         (at_rest, evaluator.child().unwrap())
     });
@@ -314,8 +339,11 @@ fn an_evaluator_goes_on_in_another_runtime() {
 #[test]
 fn a_program_that_is_no_evaluator_is_an_error_and_not_a_wait() {
     run(async {
-        for (program, words) in [("/nonexistent/upbeat", "could not start"), ("/bin/true", "before it was ready"), ("/bin/echo", "not upbeat")]
-        {
+        for (program, words) in [
+            ("/nonexistent/upbeat", "could not start"),
+            ("/bin/true", "before it was ready"),
+            ("/bin/echo", "not upbeat"),
+        ] {
             let evaluator = Evaluator::new(program.into());
             let answers = join_all((0..3).map(|_| ask(&evaluator, "1 + 1", &Value::Null))).await;
             for answer in answers {
@@ -335,11 +363,9 @@ fn the_child_has_no_environment_no_terminal_no_folder_and_its_limits() {
         let of = |what: &str| format!("/proc/{}/{what}", evaluator.child().unwrap());
         assert_eq!(fs::read(of("environ")).unwrap(), b"");
         assert_eq!(fs::read_link(of("cwd")).unwrap().to_str(), Some("/"));
-        let open: Vec<_> = fs::read_dir(of("fd")).unwrap().map(|fd| fd.unwrap().path()).collect();
-        for fd in &open {
-            let target = fs::read_link(fd).unwrap();
-            let target = target.to_string_lossy();
-            assert!(target.starts_with("pipe:") || target.ends_with("/stat"), "{target}");
+        for fd in 0..3 {
+            let target = fs::read_link(of(&format!("fd/{fd}"))).unwrap();
+            assert!(target.to_string_lossy().starts_with("pipe:"), "{target:?}");
         }
         let stat = fs::read_to_string(of("stat")).unwrap();
         let session: u32 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().parse().unwrap();

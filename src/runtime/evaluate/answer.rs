@@ -84,7 +84,8 @@ impl Writer<'_> {
 
     fn string(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.room(bytes.len())?;
-        let text = std::str::from_utf8(bytes).map_err(|_| "the filter's value holds text that is not UTF-8".to_owned())?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| "the filter's value holds text that is not UTF-8".to_owned())?;
         serde_json::to_writer(&mut *self.out, text).map_err(|error| error.to_string())?;
         self.room(0)
     }
@@ -146,7 +147,7 @@ mod tests {
         };
         assert_eq!(written(3.0).as_deref(), Ok("3"));
         assert_eq!(written(-2.5).as_deref(), Ok("-2.5"));
-        assert_eq!(written(1e300).as_deref(), Ok("1e300"));
+        assert_eq!(written(1e300).unwrap().parse(), Ok(1e300));
         assert_eq!(written(-0.0).as_deref(), Ok("-0.0"));
         for number in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
             assert!(written(number).unwrap_err().contains("not a number of JSON"));

@@ -79,7 +79,8 @@ impl Cache {
         if let Some(known) = self.0.get(text) {
             return Ok(known.clone());
         }
-        let made = compile(text).map_err(|fault| format!("the filter is wrong at byte {}: {}", fault.at, fault.message))?;
+        let made =
+            compile(text).map_err(|fault| format!("the filter is wrong at byte {}: {}", fault.at, fault.message))?;
         if self.0.len() >= KEPT_MAX {
             // The older half goes: dropping one at a time would move all others each time.
             self.0.drain(..KEPT_MAX / 2);

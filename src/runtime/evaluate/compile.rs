@@ -3,7 +3,6 @@
 //! What is left out is not there at all, neither the functions nor the definitions built on them, so a filter that names
 //! one is refused before it runs. Modules cannot be loaded either.
 
-use super::STACK;
 use jaq_core::compile::Undefined;
 use jaq_core::load::{self, Arena, File, Loader, lex, parse};
 use jaq_core::{Compiler, data};
@@ -20,7 +19,11 @@ pub(super) type Compiled = jaq_core::Filter<Data>;
 pub const VARIABLES: [&str; 4] = ["$item", "$index", "$outputs", "$run"];
 
 /// The longest filter, in bytes. It bounds how deep one can nest, and with it the stack that compiling takes.
-pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+pub const FILTER_BYTES_MAX: usize = 8 * 1024;
+
+/// The stack that filters are checked on, in bytes: enough for whatever that many bytes can nest. It is used only as far
+/// as it is needed. (In a child that has less, a filter of that kind fails when it is run.)
+const STACK: usize = 256 << 20;
 
 /// Names that are not there. The last two are what `debug` and `stderr` are made of.
 const LEFT_OUT: [&str; 12] = [
@@ -65,7 +68,7 @@ pub fn check(filters: &[&str]) -> io::Result<Vec<Result<(), Fault>>> {
     })
 }
 
-/// Makes a filter ready to run. Needs a stack of [`STACK`].
+/// Makes a filter ready to run. What nests deeply needs a stack like [`STACK`].
 pub(super) fn compile(text: &str) -> Result<Compiled, Fault> {
     if text.len() > FILTER_BYTES_MAX {
         let message = format!("the filter has {} bytes; {FILTER_BYTES_MAX} is the most", text.len());
@@ -162,7 +165,9 @@ fn of_compiling(text: &str, errors: load::Errors<&str, (), Vec<(&str, Undefined)
                 known if known.is_empty() => format!("there is no filter `{name}`"),
                 known => format!("there is no filter `{name}` with {arguments} arguments, only with {known}"),
             },
-            Undefined::Var => format!("there is no variable `{name}`; besides your own there are {}", VARIABLES.join(", ")),
+            Undefined::Var => {
+                format!("there is no variable `{name}`; besides your own there are {}", VARIABLES.join(", "))
+            }
             other => format!("there is no {} `{name}`", other.as_str()),
         };
         Some(Fault { at: load::span(text, name).start, message })
@@ -191,11 +196,29 @@ mod tests {
     #[test]
     fn what_jq_can_do_with_values_is_there() {
         let filters = [
-            ".", ".a + 1", "$item, $index, $outputs.x, $run.id", "map(select(. > 1)) | add", "def f(x): x * 2; f(.a)",
-            "to_entries | from_entries", "[limit(3; repeat(1))]", "test(\"a+\")", "\"\\(.a) and @base64 \\(.b)\"",
-            "@csv \"\\(.a)\"", ".a // empty", "try error(\"x\") catch .", "todate", "strftime(\"%Y\")", "walk(.)",
-            "reduce .[] as [$a, $b] (0; . + $a * $b)", "label $out | foreach .[] as $x (0; . + $x; ., break $out)",
-            "infinite, nan", "ascii_downcase", "tojson | fromjson", "paths", "group_by(.a)", "splits(\", *\")",
+            ".",
+            ".a + 1",
+            "$item, $index, $outputs.x, $run.id",
+            "map(select(. > 1)) | add",
+            "def f(x): x * 2; f(.a)",
+            "to_entries | from_entries",
+            "[limit(3; repeat(1))]",
+            "test(\"a+\")",
+            "\"\\(.a) and @base64 \\(.b)\"",
+            "@csv \"\\(.a)\"",
+            ".a // empty",
+            "try error(\"x\") catch .",
+            "todate",
+            "strftime(\"%Y\")",
+            "walk(.)",
+            "reduce .[] as [$a, $b] (0; . + $a * $b)",
+            "label $out | foreach .[] as $x (0; . + $x; ., break $out)",
+            "infinite, nan",
+            "ascii_downcase",
+            "tojson | fromjson",
+            "paths",
+            "group_by(.a)",
+            "splits(\", *\")",
         ];
         let results = check(&filters).unwrap();
         for (filter, result) in filters.iter().zip(results) {
@@ -207,11 +230,39 @@ mod tests {
     #[test]
     fn what_reaches_outside_is_not_there() {
         for filter in [
-            "env", "env.PATH", "$ENV", "$ENV.PATH", "now", "localtime", "strflocaltime(\"%c\")", "halt", "halt(1)",
-            "halt_error", "halt_error(1)", "input", "inputs", "[inputs]", "debug", "debug(\"x\")", "stderr",
-            "debug_empty", "stderr_empty", "input_filename", "input_line_number", "$__prog_args", "getpath([\"a\"]) | env",
-            "import \"a\" as a; .", "include \"a\"; .", "import \"a\" as $a; $a", "import \"a\" as $a; .",
-            "get_search_list", "ltrimstr(now)", "def f: halt; f", "splits(env)", "limit(1; input)", "$__loc__file",
+            "env",
+            "env.PATH",
+            "$ENV",
+            "$ENV.PATH",
+            "now",
+            "localtime",
+            "strflocaltime(\"%c\")",
+            "halt",
+            "halt(1)",
+            "halt_error",
+            "halt_error(1)",
+            "input",
+            "inputs",
+            "[inputs]",
+            "debug",
+            "debug(\"x\")",
+            "stderr",
+            "debug_empty",
+            "stderr_empty",
+            "input_filename",
+            "input_line_number",
+            "$__prog_args",
+            "getpath([\"a\"]) | env",
+            "import \"a\" as a; .",
+            "include \"a\"; .",
+            "import \"a\" as $a; $a",
+            "import \"a\" as $a; .",
+            "get_search_list",
+            "ltrimstr(now)",
+            "def f: halt; f",
+            "splits(env)",
+            "limit(1; input)",
+            "$__loc__file",
         ] {
             assert!(check(&[filter]).unwrap()[0].is_err(), "{filter}");
         }
@@ -249,12 +300,41 @@ mod tests {
             format!("{}1{}", open.repeat(times), close.repeat(times))
         };
         let filters = [
-            full("("), full("["), full("{"), full("-"), full("\"\\("), full(".a|"), full("1+"), full("try "), full(".."),
-            full("def f: "), full(". as $x|"), full("if 1 then "), full("reduce "), full("label $x|"), full(".[0]"),
-            full("1,"), full("?"), full("//"), nested("(", ")"), nested("[", "]"), nested("{a:", "}"), nested("-", ""),
-            nested("\"\\(", ")\""), nested(". as $x|", ""), nested("1+", ""), nested("1|", ""), nested("try ", ""),
-            nested("def f:1;", ""), nested("if 1 then 1 else ", " end"), nested("label $x|", ""), nested("1//", ""),
-            nested("map(", ")"), nested("def f:", ";1"), nested(".[", "]"), nested("1 as [$a]|", ""),
+            full("("),
+            full("["),
+            full("{"),
+            full("-"),
+            full("\"\\("),
+            full(".a|"),
+            full("1+"),
+            full("try "),
+            full(".."),
+            full("def f: "),
+            full(". as $x|"),
+            full("if 1 then "),
+            full("reduce "),
+            full("label $x|"),
+            full(".[0]"),
+            full("1,"),
+            full("?"),
+            full("//"),
+            nested("(", ")"),
+            nested("[", "]"),
+            nested("{a:", "}"),
+            nested("-", ""),
+            nested("\"\\(", ")\""),
+            nested(". as $x|", ""),
+            nested("1+", ""),
+            nested("1|", ""),
+            nested("try ", ""),
+            nested("def f:1;", ""),
+            nested("if 1 then 1 else ", " end"),
+            nested("label $x|", ""),
+            nested("1//", ""),
+            nested("map(", ")"),
+            nested("def f:", ";1"),
+            nested(".[", "]"),
+            nested("1 as [$a]|", ""),
         ];
         let texts: Vec<&str> = filters.iter().map(String::as_str).collect();
         assert_eq!(check(&texts).unwrap().len(), filters.len());

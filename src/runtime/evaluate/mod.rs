@@ -33,7 +33,7 @@ pub const COMMAND: &str = "__eval";
 const TIME_MAX: Duration = Duration::from_secs(1);
 /// How much memory the filters of one child may need, in bytes.
 const MEMORY_MAX: u64 = 256 << 20;
-/// The stack that a filter is compiled and computed on, in bytes; it is used only as far as it is needed.
+/// The stack that a filter is computed on, in bytes; it is used only as far as it is needed.
 const STACK: usize = 64 << 20;
 /// The longest answer, in bytes of JSON.
 const ANSWER_MAX: usize = 16 << 20;

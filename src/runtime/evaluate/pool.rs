@@ -210,7 +210,8 @@ impl Worker {
     }
 
     fn start(&self) -> Result<Live, String> {
-        let live = Live::start(&self.program).map_err(|error| format!("upbeat could not start its evaluator: {error}"))?;
+        let live =
+            Live::start(&self.program).map_err(|error| format!("upbeat could not start its evaluator: {error}"))?;
         self.child.send_replace(live.id());
         Ok(live)
     }

@@ -77,8 +77,17 @@ mod tests {
         let deep = |levels: usize| format!("{{\"value\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
         assert!(answer(deep(128).as_bytes()).is_some());
         for line in [
-            "", "{}", "1", "{\"value\":}", "{\"value\":1,\"error\":\"x\"}", "{\"error\":1}", "{\"value\":1e999}",
-            "{\"value\":{\"a\":1,\"a\":2}}", "{\"value\":NaN}", "{\"ready\":true}", deep(129).as_str(),
+            "",
+            "{}",
+            "1",
+            "{\"value\":}",
+            "{\"value\":1,\"error\":\"x\"}",
+            "{\"error\":1}",
+            "{\"value\":1e999}",
+            "{\"value\":{\"a\":1,\"a\":2}}",
+            "{\"value\":NaN}",
+            "{\"ready\":true}",
+            deep(129).as_str(),
         ] {
             assert_eq!(answer(line.as_bytes()), None, "{line}");
         }
