@@ -20,7 +20,7 @@ const OPENING: &str = "${{";
 /// What closes it.
 const CLOSING: &str = "}}";
 
-/// What is wrong with a text, and where.
+/// What is wrong with a text or a filter, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The byte of the text at which it shows.

@@ -8,9 +8,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
 use std::future::Future;
+#[cfg(target_os = "linux")]
+use std::io::{BufRead, BufReader, Write};
+#[cfg(target_os = "linux")]
+use std::os::unix::process::ExitStatusExt;
+#[cfg(target_os = "linux")]
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use upbeat::model::expression::Expression;
-use upbeat::runtime::evaluate::{EvaluationError, Evaluator, Scope};
+use upbeat::runtime::evaluate::{COMMAND, EvaluationError, Evaluator, FILTER_BYTES_MAX, Scope};
 
 fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
@@ -191,6 +197,22 @@ fn every_hostile_filter_fails_for_its_own_reason_and_the_next_one_works() {
             }
         }
         assert!(faults.is_empty(), "{}", faults.join("\n"));
+    });
+}
+
+#[test]
+fn a_filter_that_nests_as_deeply_as_its_length_allows_harms_nobody() {
+    run(async {
+        let evaluator = evaluator();
+        let times = FILTER_BYTES_MAX / 2 - 1;
+        for (open, close) in [("(", ")"), ("[", "]"), ("-", ""), ("1|", ""), ("\"\\(", "")] {
+            let filter = format!("{}1{}", open.repeat(times), close.repeat(times));
+            let answer = ask(&evaluator, &filter, &Value::Null).await;
+            assert!(!matches!(answer, Err(EvaluationError::Unavailable(_))), "{open}: {answer:?}");
+            works(&evaluator, open).await;
+        }
+        let longer = " ".repeat(FILTER_BYTES_MAX + 1);
+        assert!(matches!(ask(&evaluator, &longer, &Value::Null).await, Err(EvaluationError::Failed(_))));
     });
 }
 
@@ -380,4 +402,45 @@ fn the_child_has_no_environment_no_terminal_no_folder_and_its_limits() {
         let memory: u64 = limit("Max address space").parse().unwrap();
         assert!(memory < 1 << 30, "{memory}");
     });
+}
+
+/// A child whose request never ends and whose input stays open, as when upbeat is gone or halted in the middle.
+#[cfg(target_os = "linux")]
+fn endless(command: &mut Command) -> (Child, u32) {
+    let mut started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(started.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let pid = line.trim().parse();
+    if pid.is_ok() {
+        line.clear();
+        said.read_line(&mut line).unwrap();
+    }
+    assert_eq!(line, "{\"ready\":true}\n");
+    started.stdin.as_mut().unwrap().write_all(b"{\"filter\":\"def f: f; f\"}\n").unwrap();
+    let pid = pid.unwrap_or(started.id());
+    (started, pid)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_child_at_work_ends_with_the_process_that_started_it() {
+    // The shell names the child before the child says anything: only then does it get its program.
+    let line =
+        "exec 3<&0; mkfifo \"$1/go\"; (read go <\"$1/go\"; exec \"$0\" __eval <&3) & echo $!; echo >\"$1/go\"; wait";
+    let folder = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("/bin/sh");
+    let shell = shell.env("PATH", "/bin:/usr/bin").arg("-c").arg(line).arg(PROGRAM).arg(folder.path());
+    let (mut shell, child) = endless(shell);
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    gone(child);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_child_that_nobody_ends_is_ended_by_its_limit_on_processor_time() {
+    let (mut child, _) = endless(Command::new(PROGRAM).arg(COMMAND));
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.signal(), Some(Signal::XCPU.as_raw()), "{ended}");
 }

@@ -3,10 +3,12 @@
 //! What is left out is not there at all, neither the functions nor the definitions built on them, so a filter that names
 //! one is refused before it runs. Modules cannot be loaded either.
 
+use crate::model::expression::Fault;
 use jaq_core::compile::Undefined;
 use jaq_core::load::{self, Arena, File, Loader, lex, parse};
 use jaq_core::{Compiler, data};
 use jaq_json::Val;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::LazyLock;
 
@@ -47,22 +49,16 @@ static DEFINITIONS: LazyLock<Vec<parse::Def<&'static str>>> = LazyLock::new(|| {
     all.filter(|definition| !LEFT_OUT.contains(&definition.name)).collect()
 });
 
-/// What is wrong with a filter, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The byte of the filter at which it shows.
-    pub at: usize,
-    /// What is wrong.
-    pub message: String,
-}
-
-/// Says what is wrong with each of these filters, without running anything.
+/// Says what is wrong with each of these filters, without running anything. Equal ones are compiled once.
 ///
 /// # Errors
 /// If the system gives no thread: the filters may nest deeper than the caller's stack is high.
 pub fn check(filters: &[&str]) -> io::Result<Vec<Result<(), Fault>>> {
     std::thread::scope(|scope| {
-        let work = || filters.iter().map(|filter| compile(filter).map(drop)).collect();
+        let work = || {
+            let mut known = BTreeMap::new();
+            filters.iter().map(|&text| known.entry(text).or_insert_with(|| compile(text).map(drop)).clone()).collect()
+        };
         let thread = std::thread::Builder::new().name("filters".to_owned()).stack_size(STACK);
         thread.spawn_scoped(scope, work)?.join().map_err(|_| io::Error::other("the compiler of filters failed"))
     })

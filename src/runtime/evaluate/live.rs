@@ -47,8 +47,10 @@ pub(super) enum End {
     Depth,
     /// The filter broke it in another way.
     Broken(String),
-    /// It never came to be asked anything, or somebody else ended it: no filter is to blame.
+    /// Somebody else ended it: no filter is to blame.
     Outside(String),
+    /// It never came so far that it could be asked.
+    Unready(String),
 }
 
 #[derive(Debug)]
@@ -210,10 +212,10 @@ fn judge(lost: Lost, was_ready: bool, status: Option<ExitStatus>, words: &str) -
     let how = || status.map_or("it does not end".to_owned(), |status| status.to_string());
     match lost {
         Lost::Late if was_ready => End::Time,
-        Lost::Late => End::Outside(format!("upbeat's evaluator was not ready after {} s", START_MAX.as_secs())),
+        Lost::Late => End::Unready(format!("upbeat's evaluator was not ready after {} s", START_MAX.as_secs())),
         Lost::Nonsense if was_ready => End::Broken("its answer is none".to_owned()),
-        Lost::Nonsense => End::Outside("what was started is not upbeat's evaluator".to_owned()),
-        Lost::Ended if !was_ready => End::Outside(format!("upbeat's evaluator ended before it was ready ({})", how())),
+        Lost::Nonsense => End::Unready("what was started is not upbeat's evaluator".to_owned()),
+        Lost::Ended if !was_ready => End::Unready(format!("upbeat's evaluator ended before it was ready ({})", how())),
         Lost::Ended if words.contains("has overflowed its stack") => End::Depth,
         Lost::Ended if words.contains("memory allocation of") || words.contains("capacity overflow") => End::Memory,
         Lost::Ended if is(Signal::XCPU) => End::Time,
@@ -243,7 +245,7 @@ mod tests {
         assert!(matches!(ended(Some(ExitStatus::from_raw(2 << 8)), "panicked"), End::Broken(_)));
         assert!(matches!(judge(Lost::Nonsense, true, by(Signal::KILL), ""), End::Broken(_)));
         assert!(matches!(ended(by(Signal::KILL), ""), End::Outside(_)));
-        assert!(matches!(judge(Lost::Ended, false, by(Signal::ABORT), ""), End::Outside(_)));
-        assert!(matches!(judge(Lost::Late, false, None, ""), End::Outside(_)));
+        assert!(matches!(judge(Lost::Ended, false, by(Signal::ABORT), ""), End::Unready(_)));
+        assert!(matches!(judge(Lost::Late, false, None, ""), End::Unready(_)));
     }
 }

@@ -21,7 +21,7 @@ mod live;
 mod pool;
 mod protocol;
 
-pub use compile::{FILTER_BYTES_MAX, Fault, VARIABLES, check};
+pub use compile::{FILTER_BYTES_MAX, VARIABLES, check};
 pub use pool::{EvaluationError, Evaluator, Scope};
 
 use std::time::Duration;

@@ -258,18 +258,21 @@ impl Worker {
     async fn bury(&mut self, live: Live, lost: Lost) {
         let end = live.end(lost).await;
         self.child.send_replace(None);
+        let is_first = self.taken.front().is_some_and(|job| !job.is_second);
         let error = match end {
             End::Time => EvaluationError::Time,
             End::Memory => EvaluationError::Memory,
             End::Depth => EvaluationError::Depth,
             End::Broken(how) => EvaluationError::Failed(format!("upbeat's evaluator broke at the filter: {how}")),
-            End::Outside(why) => match self.taken.front_mut() {
-                Some(job) if !job.is_second => {
+            End::Outside(_) | End::Unready(_) if is_first => {
+                if let Some(job) = self.taken.front_mut() {
                     job.is_second = true;
-                    return;
                 }
-                _ => EvaluationError::Unavailable(why),
-            },
+                return;
+            }
+            End::Outside(why) => EvaluationError::Unavailable(why),
+            // The next start would end the same way.
+            End::Unready(why) => return self.refuse_all(&why),
         };
         self.reply(Err(error));
     }
