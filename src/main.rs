@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 use upbeat::cli::{self, Next};
-use upbeat::runtime::{environment, reaper};
+use upbeat::runtime::{environment, evaluate, reaper};
 use upbeat::tui::{self, Capabilities, PanelOptions};
 
 fn main() -> ExitCode {
-    // Before anything else: a reaper is started for every slot, and has no use for options, logs or a terminal.
-    if std::env::args_os().nth(1).is_some_and(|word| word == reaper::COMMAND) {
-        return ExitCode::from(reaper::child::main());
+    // Before anything else: a reaper is started for every slot, and has no use for options, logs or a terminal. Neither
+    // has an evaluator, which is started anew after every filter that ends it.
+    match std::env::args_os().nth(1) {
+        Some(word) if word == reaper::COMMAND => return ExitCode::from(reaper::child::main()),
+        Some(word) if word == evaluate::COMMAND => return ExitCode::from(evaluate::child::main()),
+        _ => {}
     }
     ExitCode::from(match cli::main(std::env::args_os()) {
         Next::Exit(code) => code,

@@ -14,6 +14,7 @@ pub mod completion;
 pub mod defaults;
 pub mod effect;
 pub mod event;
+pub mod expression;
 pub mod id;
 pub mod mapping;
 pub mod policy;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod control;
 mod driver;
 pub mod environment;
+pub mod evaluate;
 pub mod handle;
 pub mod held;
 mod ledger;

@@ -5,6 +5,7 @@ mod cli;
 mod control;
 mod docs;
 mod edges;
+mod evaluate;
 mod hands;
 mod hostile;
 mod processes;
