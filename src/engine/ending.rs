@@ -21,7 +21,7 @@ pub(crate) fn end_everything(run: &Run, cause: EndCause, decided: &mut Decided) 
             (Some(current), _) => {
                 decided.push((run.id, EventKind::AttemptEnding { step, attempt: current.attempt, why }));
                 if !undoing && entry.state != StepState::Cancelling {
-                    decided.push((run.id, EventKind::StepCancelling { step }));
+                    decided.push((run.id, EventKind::StepCancelling { step, because: None }));
                 }
             }
             (None, _) if undoing => {

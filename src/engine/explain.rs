@@ -337,6 +337,7 @@ fn skipped(run: &Run, step: StepId) -> String {
         Some(SkipReason::Upstream { need }) => {
             format!("{}, which it needs, ended as {}", run.spec(need).id, run.step(need).state.word())
         }
+        Some(SkipReason::Condition) => "its condition (`if`) does not hold".to_owned(),
         Some(SkipReason::ByHand) => "a person skipped it".to_owned(),
         None => "it was skipped".to_owned(),
     }

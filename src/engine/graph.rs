@@ -31,7 +31,7 @@ pub fn agent_time(kind: &AgentKind, step: &Step) -> Option<Micros> {
         AgentKind::Builtin { builtin: Builtin::Sleep } => {
             step.with.get("duration").and_then(|duration| time::from_json(duration).ok())
         }
-        AgentKind::Process(_) | AgentKind::Builtin { builtin: Builtin::Process } => step.estimate,
+        AgentKind::Process(_) | AgentKind::Builtin { .. } => step.estimate,
     }
 }
 

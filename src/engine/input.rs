@@ -2,6 +2,7 @@
 
 use crate::model::command::Command;
 use crate::model::completion::Completion;
+use crate::model::computation::Computed;
 use crate::model::effect::{Effect, Timer};
 use crate::model::event::Event;
 use crate::model::id::{AgentId, RunId, StepId};
@@ -15,6 +16,8 @@ pub enum Input {
     Command(Command),
     /// The end of an attempt.
     Completion(Completion),
+    /// What was to be computed.
+    Computed(Computed),
     /// A timer that is due.
     Timer(Timer),
     /// A health check of an agent came back.

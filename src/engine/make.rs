@@ -118,6 +118,13 @@ pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
         epoch: 0,
         undo: None,
         ended_by: None,
+        preparing: None,
+        asked: 0,
+        process: None,
+        item: None,
+        items: None,
+        scores: None,
+        gone: false,
     }
 }
 

@@ -182,6 +182,8 @@ fn order(world: &World, run: &Run, step: StepId, attempt: u32, agent: AgentId, n
         agent,
         definition: world.registry.agent(agent).definition.clone(),
         input: if undo { undo_input(run, step) } else { entry.input.clone().unwrap_or_else(|| Arc::new(json!({}))) },
+        process: entry.process.clone().filter(|_| !undo),
+        item: run.item_of(step),
         time_left,
         priority: entry.priority,
         idempotency_key: idempotency_key(run, step, undo),

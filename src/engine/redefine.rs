@@ -68,7 +68,7 @@ fn carried(before: &StepRun, blank: StepRun, place: impl Fn(StepId) -> Option<St
     let skip = before.skip.and_then(|why| match why {
         SkipReason::Upstream { need } => Some(SkipReason::Upstream { need: place(need)? }),
         SkipReason::NotNeeded { need } => Some(SkipReason::NotNeeded { need: place(need)? }),
-        SkipReason::ByHand => Some(SkipReason::ByHand),
+        SkipReason::Condition | SkipReason::ByHand => Some(why),
     });
     StepRun {
         skip,

@@ -5,9 +5,11 @@ use super::meters::Meters;
 use super::ready::{Place, ReadyQueue};
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::Failure;
+use crate::model::computation::ProcessValues;
 use crate::model::event::{EndingWhy, TakeOver};
 use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::policy::{Mode, Recovery, Resources, Success};
+use crate::model::quality::Scores;
 use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use crate::model::step::{Fallback, NeedOn, Step};
 use crate::model::time::Micros;
@@ -99,6 +101,24 @@ pub(crate) struct Checkpoint {
     pub(crate) ended: Vec<StepId>,
 }
 
+/// A step's place among the items of a `for_each`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    /// The step whose item it is.
+    pub(crate) of: StepId,
+    /// From 0.
+    pub(crate) index: u32,
+}
+
+/// What a `for_each` step was cut into.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Items {
+    /// What each item is about: always a list.
+    pub(crate) list: Arc<Value>,
+    /// Their steps, in the order of the list.
+    pub(crate) steps: Vec<StepId>,
+}
+
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StepRun {
@@ -147,6 +167,20 @@ pub(crate) struct StepRun {
     pub(crate) undo: Option<Undo>,
     /// The end of the run that cancelled it.
     pub(crate) ended_by: Option<EndCause>,
+    /// What it is told is being computed: the number of the question.
+    pub(crate) preparing: Option<u32>,
+    /// Questions asked for it so far.
+    pub(crate) asked: u32,
+    /// What else was computed for its process.
+    pub(crate) process: Option<Arc<ProcessValues>>,
+    /// Which item of which step it is, if it is one.
+    pub(crate) item: Option<Item>,
+    /// What it was cut into.
+    pub(crate) items: Option<Items>,
+    /// How good its output is, where that was looked at.
+    pub(crate) scores: Option<Arc<Scores>>,
+    /// It left the graph.
+    pub(crate) gone: bool,
 }
 
 /// One run.
@@ -249,6 +283,12 @@ impl Run {
     }
     pub(crate) fn spec(&self, id: StepId) -> &Step {
         self.workflow.step(id)
+    }
+    /// The item that a step is about, and its number.
+    pub(crate) fn item_of(&self, id: StepId) -> Option<(Arc<Value>, u32)> {
+        let item = self.step(id).item?;
+        let list = &self.step(item.of).items.as_ref()?.list;
+        Some((Arc::new(list.get(item.index as usize)?.clone()), item.index))
     }
     /// What is being done about a step: its work, or its compensation.
     pub(crate) fn spec_now(&self, id: StepId) -> &Step {

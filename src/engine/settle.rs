@@ -108,7 +108,7 @@ fn open_steps(run: &mut Run, now: Micros, decided: &mut Decided) {
         }
         match input_of(run, step) {
             Ok((input, missing)) => {
-                decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing }));
+                decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing, process: None }));
                 if let Work::Approval { timeout, default, .. } = &run.spec(step).work {
                     let until = timeout.filter(|_| default.is_some()).map(|timeout| now + timeout);
                     decided.push((run.id, EventKind::StepWaiting { step, why: WaitReason::Approval, until }));

@@ -55,7 +55,7 @@ impl Sim {
     pub(crate) fn smooth() -> Self {
         Self::new(|order| {
             let time = order.workflow.step(order.step).estimate.unwrap_or(Micros::from_secs(1));
-            (time, Outcome::Succeeded { output: Arc::new(json!({})) })
+            (time, Outcome::succeeded(Arc::new(json!({}))))
         })
     }
 
@@ -77,6 +77,7 @@ impl Sim {
                     let (time, outcome) = (self.behave)(&order);
                     self.complete(self.now + time, order.run, order.step, order.attempt, outcome);
                 }
+                Effect::Compute(_) => {}
                 Effect::Stop { run, step, attempt, .. } => {
                     self.freeze((run, step, attempt), false);
                     let ours = |due: &Due| matches!(due, Due::Completion(c) if (c.run, c.step, c.attempt) == (run, step, attempt));

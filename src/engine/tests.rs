@@ -6,6 +6,7 @@ use crate::model::command::Command;
 use crate::model::completion::{Failure, FailureClass, Outcome};
 use crate::model::effect::AttemptOrder;
 use crate::model::event::EventKind;
+use crate::model::expression::Expression;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::mapping::{InputMapping, OutputMapping, Path};
 use crate::model::policy::{Mode, Recovery, Success};
@@ -38,7 +39,7 @@ fn fails_on(names: &'static [&'static str], class: FailureClass) -> Sim {
         let outcome = if bad {
             Outcome::Failed(Failure::new(class, "as told"))
         } else {
-            Outcome::Succeeded { output: Arc::new(json!({"from": &*spec.id})) }
+            Outcome::succeeded(Arc::new(json!({"from": &*spec.id})))
         };
         (spec.estimate.unwrap(), outcome)
     })
@@ -275,8 +276,11 @@ fn data_flows_from_outputs_to_inputs_by_nested_paths() {
     let mut made = on_agents(vec![step("a", &[], 1.0), step("b", &[0], 1.0)], 1);
     made.data = json!({"user": {"names": ["Ada", "Bo"]}});
     made.steps[0].output = vec![OutputMapping { field: "from".into(), path: Path::parse("made.by[1]").unwrap() }];
-    let map =
-        |key: &str, path: &str, required| InputMapping { key: key.into(), path: Path::parse(path).unwrap(), required };
+    let map = |key: &str, path: &str, required| InputMapping {
+        key: key.into(),
+        source: Expression::Path(Path::parse(path).unwrap()),
+        required,
+    };
     made.steps[1].input =
         vec![map("who", "user.names[1]", true), map("what", "made.by[1]", true), map("gone", "x.y", false)];
     made.steps[1].with.insert("who".into(), json!("overridden"));
@@ -295,8 +299,11 @@ fn data_flows_from_outputs_to_inputs_by_nested_paths() {
 #[test]
 fn a_missing_required_input_fails_the_step_without_an_attempt() {
     let mut made = on_agents(vec![step("a", &[], 1.0)], 1);
-    made.steps[0].input =
-        vec![InputMapping { key: "k".into(), path: Path::parse("no.where").unwrap(), required: true }];
+    made.steps[0].input = vec![InputMapping {
+        key: "k".into(),
+        source: Expression::Path(Path::parse("no.where").unwrap()),
+        required: true,
+    }];
     let mut sim = Sim::smooth();
     sim.run(made);
     let got = summary(&sim);
@@ -312,7 +319,7 @@ fn a_retry_by_hand_reopens_the_step_and_what_was_skipped_because_of_it() {
         let outcome = if fail {
             Outcome::Failed(Failure::new(FailureClass::Permanent, "once"))
         } else {
-            Outcome::Succeeded { output: Arc::new(json!(order.attempt)) }
+            Outcome::succeeded(Arc::new(json!(order.attempt)))
         };
         (Micros::from_secs(1), outcome)
     });
@@ -369,7 +376,7 @@ fn two_runs_share_one_registry() {
 fn a_late_answer_is_recorded_and_dropped() {
     let mut sim = Sim::smooth();
     let run = sim.run(on_agents(vec![step("a", &[], 1.0)], 1));
-    let outcome = Outcome::Succeeded { output: Arc::new(json!("late")) };
+    let outcome = Outcome::succeeded(Arc::new(json!("late")));
     let proof = crate::model::completion::EndProof::Proved;
     let late = crate::model::completion::Completion {
         run,

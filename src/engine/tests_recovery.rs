@@ -186,7 +186,7 @@ fn a_journal_of_something_else_is_refused_and_names_the_event() {
     gap.remove(3);
     assert_eq!(restore(gap), "event 5 does not belong to this run: event 4 was expected");
     let mut foreign = events();
-    foreign[2].kind = EventKind::StepCancelling { step: StepId(7) };
+    foreign[2].kind = EventKind::StepCancelling { step: StepId(7), because: None };
     assert!(restore(foreign).starts_with("event 3 does not belong to this run: it names a step"));
     assert!(restore(events().split_off(1)).contains("event 1 was expected"));
 }

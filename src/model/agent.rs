@@ -3,7 +3,7 @@
 use super::id::Name;
 use super::policy::{BreakerPolicy, Health, RateLimit, Resources};
 use super::step::EnvMap;
-pub use super::step::PROCESS_CAPABILITY;
+pub use super::step::{COMBINE_CAPABILITY, PROCESS_CAPABILITY};
 use super::time::Micros;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ impl AgentKind {
     /// Whether it works under the virtual clock.
     #[must_use]
     pub const fn is_virtual(&self) -> bool {
-        matches!(self, Self::Simulated(_) | Self::Builtin { builtin: Builtin::Echo | Builtin::Sleep })
+        !matches!(self, Self::Process(_) | Self::Builtin { builtin: Builtin::Process })
     }
 }
 
@@ -111,11 +111,39 @@ pub enum Builtin {
     Echo,
     /// Waits for `duration` (a duration, default 1 s) and returns its input.
     Sleep,
+    /// Cuts text or lists into pieces.
+    Chunk,
+    /// Reads JSON and says what is in it.
+    Json,
+    /// Finds numbers and computes with them.
+    Numeric,
+    /// Holds a value against rules.
+    Validate,
+    /// Changes the shape of a value.
+    Transform,
+    /// Brings a list of values together.
+    Aggregate,
+    /// Brings what steps returned together, for `aggregate` steps.
+    Combine,
 }
 
 impl Builtin {
+    /// Whether an attempt of it keeps a core busy.
+    #[must_use]
+    pub const fn takes_a_core(self) -> bool {
+        !matches!(self, Self::Echo | Self::Sleep)
+    }
     /// Those with a capability of their own name that a file may ask for.
-    pub const NAMED: [Self; 2] = [Self::Echo, Self::Sleep];
+    pub const NAMED: [Self; 8] = [
+        Self::Echo,
+        Self::Sleep,
+        Self::Chunk,
+        Self::Json,
+        Self::Numeric,
+        Self::Validate,
+        Self::Transform,
+        Self::Aggregate,
+    ];
     /// The capability's name.
     #[must_use]
     pub const fn capability(self) -> &'static str {
@@ -123,6 +151,13 @@ impl Builtin {
             Self::Process => PROCESS_CAPABILITY,
             Self::Echo => "echo",
             Self::Sleep => "sleep",
+            Self::Chunk => "chunk",
+            Self::Json => "json",
+            Self::Numeric => "numeric",
+            Self::Validate => "validate",
+            Self::Transform => "transform",
+            Self::Aggregate => "aggregate",
+            Self::Combine => COMBINE_CAPABILITY,
         }
     }
     /// The id of the agent that is there without an entry.
@@ -132,6 +167,13 @@ impl Builtin {
             Self::Process => PROCESS_AGENT,
             Self::Echo => "builtin.echo",
             Self::Sleep => "builtin.sleep",
+            Self::Chunk => "builtin.chunk",
+            Self::Json => "builtin.json",
+            Self::Numeric => "builtin.numeric",
+            Self::Validate => "builtin.validate",
+            Self::Transform => "builtin.transform",
+            Self::Aggregate => "builtin.aggregate",
+            Self::Combine => "builtin.combine",
         }
     }
 }

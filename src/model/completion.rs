@@ -1,6 +1,8 @@
 //! What comes back from an agent: the outcome of one attempt.
 
+use super::growth::NewStep;
 use super::id::{RunId, StepId};
+use super::quality::Scores;
 use super::time::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -155,11 +157,23 @@ pub enum Outcome {
     Succeeded {
         /// Its output.
         output: Arc<Value>,
+        /// How good it is, where the step expects something.
+        scores: Option<Arc<Scores>>,
+        /// The steps that it brings, where the step expands.
+        brings: Option<Arc<Vec<NewStep>>>,
     },
     /// The agent failed.
     Failed(Failure),
     /// It was ended because the engine asked for it. The engine knows why.
     Stopped,
+}
+
+impl Outcome {
+    /// An answer that nothing more is known of.
+    #[must_use]
+    pub const fn succeeded(output: Arc<Value>) -> Self {
+        Self::Succeeded { output, scores: None, brings: None }
+    }
 }
 
 /// The end of one attempt. `attempt` is the fence: an answer of an older attempt is recorded and dropped.

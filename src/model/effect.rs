@@ -1,6 +1,7 @@
 //! Work the engine asks of the outside. The driver performs it after the events it follows from are durable.
 
 use super::agent::Agent;
+use super::computation::{Computation, ProcessValues};
 use super::id::{AgentId, Name, RunId, StepId};
 use super::step::Step;
 use super::time::Micros;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub enum Effect {
     /// Begin an attempt; its [`super::completion::Completion`] comes back exactly once.
     Start(Box<AttemptOrder>),
+    /// Compute something; its [`super::computation::Computed`] comes back exactly once.
+    Compute(Box<Computation>),
     /// End an attempt; its completion still comes.
     Stop {
         /// The run.
@@ -137,6 +140,10 @@ pub struct AttemptOrder {
     pub definition: Arc<Agent>,
     /// The payload: `with`, and the mapped input over it. Always an object.
     pub input: Arc<Value>,
+    /// What else was computed for its process.
+    pub process: Option<Arc<ProcessValues>>,
+    /// The item of a `for_each`, and its number.
+    pub item: Option<(Arc<Value>, u32)>,
     /// Time left for this attempt, if it is limited.
     pub time_left: Option<Micros>,
     /// Priority at the start.

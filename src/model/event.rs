@@ -2,10 +2,14 @@
 
 use super::command::Done;
 use super::completion::{EndProof, Failure, Usage};
+use super::computation::ProcessValues;
+use super::growth::Addition;
 use super::id::{AgentId, Name, RunId, StepId};
 use super::mapping::Path;
 use super::policy::Mode;
+use super::quality::Scores;
 use super::state::{BreakerState, EndCause, RunState, RunStatus, SkipReason, WaitReason};
+use super::step::Need;
 use super::time::Micros;
 use super::workflow::{FileStamp, Workflow};
 use serde::{Deserialize, Serialize};
@@ -166,6 +170,45 @@ pub enum EventKind {
         /// Input keys left out because their path led nowhere.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
+        /// What else was computed for its process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        process: Option<Arc<ProcessValues>>,
+    },
+    /// A step's needs are met, and what it is told is being computed.
+    StepPreparing {
+        /// The step.
+        step: StepId,
+    },
+    /// Steps joined the run's graph, all of them at once.
+    StepsAdded {
+        /// The step that brought them; without one a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<StepId>,
+        /// What joined.
+        added: Addition,
+    },
+    /// Pending steps left the run's graph.
+    StepsRemoved {
+        /// Which.
+        steps: Vec<StepId>,
+    },
+    /// A pending step needs others than before.
+    StepRewired {
+        /// The step.
+        step: StepId,
+        /// What has to end first.
+        needs: Vec<Need>,
+    },
+    /// Everything has ended, and the run's result is being computed.
+    ResultPreparing,
+    /// The run's result.
+    ResultReady {
+        /// It; `None`: there is none, because of the failure.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Arc<Value>>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// A step cannot go on yet.
     StepWaiting {
@@ -212,6 +255,9 @@ pub enum EventKind {
     StepCancelling {
         /// The step.
         step: StepId,
+        /// The step that made it needless, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<StepId>,
     },
     /// A step was cancelled.
     StepCancelled {
@@ -295,6 +341,9 @@ pub enum EventKind {
         /// What it used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
+        /// How good the answer is, where that was looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scores: Option<Arc<Scores>>,
     },
     /// An attempt failed, or was ended from outside.
     AttemptFailed {
@@ -423,6 +472,12 @@ impl EventKind {
             Self::RunFinished { .. } => "run_finished",
             Self::RunReopened => "run_reopened",
             Self::StepReady { .. } => "step_ready",
+            Self::StepPreparing { .. } => "step_preparing",
+            Self::StepsAdded { .. } => "steps_added",
+            Self::StepsRemoved { .. } => "steps_removed",
+            Self::StepRewired { .. } => "step_rewired",
+            Self::ResultPreparing => "result_preparing",
+            Self::ResultReady { .. } => "result_ready",
             Self::StepWaiting { .. } => "step_waiting",
             Self::StepSkipped { .. } => "step_skipped",
             Self::StepSucceeded { .. } => "step_succeeded",
@@ -458,12 +513,15 @@ impl EventKind {
     pub const fn step(&self) -> Option<StepId> {
         match self {
             Self::StepReady { step, .. }
+            | Self::StepPreparing { step }
+            | Self::StepsAdded { by: Some(step), .. }
+            | Self::StepRewired { step, .. }
             | Self::StepWaiting { step, .. }
             | Self::StepSkipped { step, .. }
             | Self::StepSucceeded { step, .. }
             | Self::StepFailed { step, .. }
             | Self::StepUnknown { step }
-            | Self::StepCancelling { step }
+            | Self::StepCancelling { step, .. }
             | Self::StepCancelled { step, .. }
             | Self::StepReopened { step }
             | Self::StepTakenOver { step, .. }
@@ -541,7 +599,8 @@ pub fn done<'e>(events: impl IntoIterator<Item = &'e EventKind>) -> Done {
     };
     for event in events {
         match event {
-            EventKind::StepCancelling { step } | EventKind::StepCancelled { step, because: None, .. } => {
+            EventKind::StepCancelling { step, because: None }
+            | EventKind::StepCancelled { step, because: None, .. } => {
                 note(&mut done.cancelled, *step);
             }
             EventKind::StepCancelled { step, because: Some(of), .. } if of == step => {
@@ -567,7 +626,7 @@ mod tests {
             cause: None,
         };
         let events = [
-            EventKind::StepCancelling { step: StepId(1) },
+            EventKind::StepCancelling { step: StepId(1), because: None },
             cancelled(1, None),
             cancelled(2, Some(1)),
             cancelled(3, Some(3)),

@@ -1,5 +1,6 @@
 //! Paths into JSON documents: `user.names[0]`. Reading never fails loudly; writing makes what is missing.
 
+use super::expression::Expression;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -131,8 +132,8 @@ impl fmt::Display for Path {
 pub struct InputMapping {
     /// The key of the payload.
     pub key: String,
-    /// Where in the run's data it is read.
-    pub path: Path,
+    /// Where it is read: a place in the run's data, or a filter over it.
+    pub source: Expression,
     /// Whether a missing value is an error instead of a warning.
     pub required: bool,
 }

@@ -8,16 +8,20 @@
 
 pub mod action;
 pub mod agent;
+pub mod aggregate;
 pub mod bug;
 pub mod command;
 pub mod completion;
+pub mod computation;
 pub mod defaults;
 pub mod effect;
 pub mod event;
 pub mod expression;
+pub mod growth;
 pub mod id;
 pub mod mapping;
 pub mod policy;
+pub mod quality;
 pub mod rng;
 pub mod safe;
 pub mod state;

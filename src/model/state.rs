@@ -378,6 +378,8 @@ pub enum SkipReason {
         /// The need that ended well.
         need: StepId,
     },
+    /// Its own condition does not hold: left out of the share, and what needs it goes on.
+    Condition,
     /// A person skipped it: left out of the share, and what needs it goes on.
     ByHand,
 }

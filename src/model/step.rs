@@ -1,17 +1,24 @@
 //! One unit of work: what is asked, of whom, with what, and what happens when it fails.
 
+use super::aggregate::Aggregate;
 use super::defaults;
+use super::expression::Expression;
+use super::growth::{Expand, ForEach};
 use super::id::{Name, StepId};
 use super::mapping::{InputMapping, OutputMapping};
 use super::policy::{OnCancel, OnExhausted, OnUnknown, Resources, RetryPolicy};
+use super::quality::Expect;
 use super::time::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The capability of the built-in agent that does `run` and `command` steps. No file can name it (it has a space).
 pub const PROCESS_CAPABILITY: &str = "local process";
+/// The capability of the built-in agent that does `aggregate` steps. No file can name it.
+pub const COMBINE_CAPABILITY: &str = "combine outputs";
+
 /// Who does a step, and how it is said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     /// `/bin/sh -ec LINE`, by the built-in process agent.
@@ -43,6 +50,8 @@ pub enum Work {
         /// What counts as the answer when nobody gives one in time.
         default: Option<Decision>,
     },
+    /// What other steps returned is brought together, by the built-in agent for that.
+    Aggregate(Box<Aggregate>),
 }
 
 /// What a person says to an approval.
@@ -146,7 +155,13 @@ pub struct Step {
     /// What is asked of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Name>,
-    /// Literal arguments; `input` is laid over them.
+    /// Done only where this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Expression>,
+    /// Done once for every element of a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<ForEach>,
+    /// Arguments, filters in them; `input` is laid over them.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub with: Map<String, Value>,
     /// Folder of the process; relative: from the file's folder; `None`: where upbeat was started.
@@ -212,6 +227,15 @@ pub struct Step {
     /// What an attempt takes of its agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Nothing else of its run is at work while it is.
+    #[serde(default)]
+    pub alone: bool,
+    /// What its output has to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Box<Expect>>,
+    /// Its output brings further steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expand: Option<Expand>,
 }
 
 impl Step {
@@ -226,6 +250,8 @@ impl Step {
             group: None,
             work,
             action: None,
+            condition: None,
+            for_each: None,
             with: Map::new(),
             cwd: None,
             env: Vec::new(),
@@ -250,6 +276,9 @@ impl Step {
             lock: None,
             semaphore: None,
             resources: None,
+            alone: false,
+            expect: None,
+            expand: None,
         }
     }
     /// What agents are asked for: capability, agent id, or the built-in process capability; nothing where a person
@@ -261,6 +290,7 @@ impl Step {
             Work::Capability { capability } => capability,
             Work::Agent { agent } => agent,
             Work::Approval { .. } => "",
+            Work::Aggregate(_) => COMBINE_CAPABILITY,
         }
     }
     /// Whether the built-in process agent does it.

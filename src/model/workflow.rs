@@ -1,6 +1,7 @@
 //! The checked, immutable definition that a run executes.
 
 use super::agent::{Agent, AgentKind, Builtin};
+use super::aggregate::Aggregate;
 use super::id::{Name, StepId};
 use super::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
 use super::step::{EnvMap, Step};
@@ -60,6 +61,9 @@ pub struct Workflow {
     pub agents: Vec<Agent>,
     /// Steps in the order of the file.
     pub steps: Vec<Step>,
+    /// What the run's result is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Aggregate>,
 }
 
 impl Workflow {
@@ -83,6 +87,7 @@ impl Workflow {
             on_threshold_missed: OnThresholdMissed::default(),
             agents,
             steps,
+            result: None,
         }
     }
     /// Why the order of work is what it is, for people.
@@ -118,18 +123,17 @@ impl Workflow {
     pub fn step_ids(&self) -> impl ExactSizeIterator<Item = StepId> + use<> {
         (0..self.steps.len()).map(StepId::from_index)
     }
-    /// Adds the built-in agents that the steps ask for and no agent of the file offers. `cores` gives the slots of the
-    /// process agent. Built-in agents answer at once or only wait, so the others have as many slots as they are asked.
+    /// Adds the built-in agents that the steps ask for and no agent of the file offers. `cores` gives the slots of those
+    /// that compute or run processes; those that answer at once or only wait have as many slots as they are asked.
     pub fn add_builtins(&mut self, cores: u32) {
         let compensations = self.steps.iter().filter_map(|step| step.compensate.as_deref());
         let all: Vec<&Step> = self.steps.iter().chain(compensations).collect();
         let asked: Vec<Name> = all.iter().map(|step| step.asks_for().into()).collect();
         let fallbacks: Vec<super::step::Fallback> = all.iter().flat_map(|step| step.fallback.iter().cloned()).collect();
-        let process = all.iter().any(|step| step.is_process()).then_some(Builtin::Process);
-        for builtin in process.into_iter().chain(Builtin::NAMED) {
+        let unnamed = [Builtin::Process, Builtin::Combine].into_iter();
+        for builtin in unnamed.chain(Builtin::NAMED) {
             let capability = builtin.capability();
-            let wanted = builtin == Builtin::Process
-                || asked.iter().any(|asks| &**asks == capability || &**asks == builtin.agent_id())
+            let wanted = asked.iter().any(|asks| &**asks == capability || &**asks == builtin.agent_id())
                 || fallbacks.iter().any(|fallback| match fallback {
                     super::step::Fallback::Capability(name) => &**name == capability,
                     super::step::Fallback::Agent(name) => &**name == builtin.agent_id(),
@@ -138,7 +142,7 @@ impl Workflow {
             let offered = self.agents.iter().any(|a| a.capabilities.iter().any(|c| &**c == capability));
             if wanted && !offered {
                 self.agents.push(Agent {
-                    slots: if builtin == Builtin::Process { cores.max(1) } else { super::defaults::BUILTIN_SLOTS },
+                    slots: if builtin.takes_a_core() { cores.max(1) } else { super::defaults::BUILTIN_SLOTS },
                     ..Agent::new(builtin.agent_id(), AgentKind::Builtin { builtin }, capability)
                 });
             }

@@ -212,6 +212,7 @@ fn skipped(why: SkipReason, names: &Names) -> Value {
     match why {
         SkipReason::Upstream { need } => json!({"reason": "upstream", "need": names.step(need)}),
         SkipReason::NotNeeded { need } => json!({"reason": "not_needed", "need": names.step(need)}),
+        SkipReason::Condition => json!({"reason": "condition"}),
         SkipReason::ByHand => json!({"reason": "by_hand"}),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn on_agent(agent: &Agent, step: &Step) -> Option<Micros> {
             said.or(step.estimate).or(Some(SIMULATED_DURATION))
         }
         AgentKind::Builtin { builtin: Builtin::Echo } => Some(step.estimate.unwrap_or(Micros::ZERO)),
-        AgentKind::Builtin { builtin: Builtin::Process } | AgentKind::Process(_) => step.estimate,
+        AgentKind::Builtin { .. } | AgentKind::Process(_) => step.estimate,
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
             _ => OnThresholdMissed::Fail,
         },
         agents: Vec::new(),
+        result: None,
         steps: Vec::new(),
     };
     let agents = fields.get("agents").map(|node| agents(node, faults)).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Steps from the tree: what they do, what they need, and the defaults of the contract for all that is left out.
 
 use crate::model::defaults;
+use crate::model::expression::Expression;
 use crate::model::id::Name;
 use crate::model::mapping::{InputMapping, OutputMapping, Path};
 use crate::model::policy::{OnCancel, OnExhausted, OnUnknown};
@@ -146,7 +147,7 @@ const fn usual_retries(work: &Work) -> u32 {
     match work {
         Work::Run { .. } | Work::Command { .. } => defaults::PROCESS_RETRIES,
         Work::Capability { .. } | Work::Agent { .. } => defaults::AGENT_RETRIES,
-        Work::Approval { .. } => 0,
+        Work::Approval { .. } | Work::Aggregate(_) => 0,
     }
 }
 
@@ -216,9 +217,9 @@ fn inputs(fields: &Fields<'_>, faults: &mut Faults<'_>) -> (Vec<InputMapping>, V
         }
     }
     let mappings = entries.iter().filter_map(|entry| {
-        let path = Path::parse(entry.value.text()?).ok()?;
+        let source = Expression::of_source(entry.value.text()?).ok()?;
         let required = required.iter().any(|node| node.text() == Some(&entry.key));
-        Some((InputMapping { key: entry.key.clone(), path, required }, entry.value.span))
+        Some((InputMapping { key: entry.key.clone(), source, required }, entry.value.span))
     });
     mappings.unzip()
 }

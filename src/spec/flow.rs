@@ -1,6 +1,7 @@
 //! The flow of data: inputs that nothing provides, and steps that may overwrite each other. Only warnings: data can
 //! also come from where a file does not show it, and large workflows are looked at as far as a fixed effort reaches.
 
+use crate::model::expression::Expression;
 use crate::model::id::StepId;
 use crate::model::mapping::{Part, Path};
 use crate::model::step::Need;
@@ -144,10 +145,12 @@ fn missing_inputs(
     for (at, step) in draft.steps.iter().enumerate() {
         let reader = StepId::from_index(at);
         for (mapping, span) in step.step.input.iter().zip(&step.input_spans) {
-            if mapping.path.get(&draft.workflow.data).is_some() {
+            // What a filter looks for need not be there.
+            let Expression::Path(path) = &mapping.source else { continue };
+            if path.get(&draft.workflow.data).is_some() {
                 continue;
             }
-            let parts = mapping.path.0.as_slice();
+            let parts = path.0.as_slice();
             let here = (1..=parts.len())
                 .filter_map(|length| writes.get(&parts[..length]))
                 .flat_map(|w| &w.here)
@@ -161,7 +164,7 @@ fn missing_inputs(
             if found {
                 continue;
             }
-            let shown = quote(&mapping.path.to_string());
+            let shown = quote(&path.to_string());
             let message = match other {
                 Some(writer) => {
                     let writer = quote(&draft.steps[writer.index()].step.id);

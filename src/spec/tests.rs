@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::agent::AgentKind;
+use crate::model::expression::Expression;
 use crate::model::mapping::Path;
 use crate::model::policy::{Jitter, Recovery, Success};
 use crate::model::rng::Rng;
@@ -94,8 +95,8 @@ fn every_key_of_this_build_reaches_the_model() {
     let find = &flow.steps[0];
     assert_eq!((find.timeout, find.critical, find.priority, find.cwd.as_deref()), (None, true, 75, None));
     assert_eq!(
-        (find.input[0].path.clone(), find.input[0].required, find.input[1].required),
-        (Path::parse("user.names[0]").unwrap(), true, false)
+        (find.input[0].source.clone(), find.input[0].required, find.input[1].required),
+        (Expression::Path(Path::parse("user.names[0]").unwrap()), true, false)
     );
     assert_eq!(
         (find.retry.limit, find.retry.max_interval, find.retry.jitter),

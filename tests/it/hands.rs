@@ -194,6 +194,8 @@ fn order(step: Step, agent: Agent) -> AttemptOrder {
         agent: AgentId(0),
         definition: Arc::new(agent),
         input: Arc::new(json!({})),
+        process: None,
+        item: None,
         time_left: None,
         priority: 50,
         idempotency_key: "key".to_owned(),
@@ -295,7 +297,7 @@ fn a_compensation_is_done_in_place_of_its_step() {
         let step = Step { compensate: Some(Box::new(run("echo undone"))), ..run("echo done") };
         for (undo, said) in [(false, "done\n"), (true, "undone\n")] {
             let completion = begin(&pool, &AttemptOrder { undo, ..order(step.clone(), own.clone()) }).1.await;
-            assert_eq!(completion.outcome, Outcome::Succeeded { output: Arc::new(json!({ "stdout": said })) });
+            assert_eq!(completion.outcome, Outcome::succeeded(Arc::new(json!({ "stdout": said }))));
         }
     });
 }

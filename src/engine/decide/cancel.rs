@@ -45,7 +45,7 @@ fn one(run: &Run, step: StepId, because: Option<StepId>, decided: &mut Decided) 
         let (attempt, why) = (current.attempt, EndingWhy::Cancel);
         decided.push((run.id, EventKind::AttemptEnding { step, attempt, why }));
         if entry.state != StepState::Cancelling {
-            decided.push((run.id, EventKind::StepCancelling { step }));
+            decided.push((run.id, EventKind::StepCancelling { step, because: None }));
         }
     } else {
         decided.push((run.id, EventKind::StepCancelled { step, because, cause: None }));

@@ -27,6 +27,7 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
             step::completed(world, now, completion, decided);
             Ok(())
         }
+        Input::Computed(_) => Ok(()),
         Input::Timer(timer) => {
             decide_timer(world, now, *timer, decided);
             Ok(())

@@ -34,7 +34,7 @@ pub(crate) fn reopened(world: &World, run: RunId, ask: bool, decided: &mut Decid
     for step in run.step_ids().filter(|&id| run.step(id).state == StepState::Unknown) {
         // Another definition may have an answer by now.
         if run.spec(step).on_unknown == OnUnknown::Retry {
-            decided.push((run.id, EventKind::StepReady { step, input: None, missing: Vec::new() }));
+            decided.push((run.id, step::ready_again(step)));
         } else if !ask {
             let failure = nobody_to_ask(run, step);
             decided.push((run.id, EventKind::StepFailed { step, failure }));
@@ -65,7 +65,7 @@ pub(crate) fn lost(world: &World, now: Micros, at: (RunId, StepId, u32), ask: bo
         return;
     }
     let next = match run.spec(step).on_unknown {
-        OnUnknown::Retry => EventKind::StepReady { step, input: None, missing: Vec::new() },
+        OnUnknown::Retry => step::ready_again(step),
         OnUnknown::Ask if ask => EventKind::StepUnknown { step },
         OnUnknown::Ask => EventKind::StepFailed { step, failure: nobody_to_ask(run, step) },
         OnUnknown::Fail => {

@@ -11,6 +11,7 @@ use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
 use crate::model::defaults::RATE_LIMIT_WAITS;
 use crate::model::event::{EndingWhy, EventKind, TakeOver};
+use crate::model::expression::Expression;
 use crate::model::id::{AgentId, Name, StepId};
 use crate::model::policy::OnExhausted;
 use crate::model::rng;
@@ -29,12 +30,13 @@ pub(crate) fn input_of(run: &Run, step: StepId) -> Result<(Arc<Value>, Vec<Strin
     let mut payload = spec.with.clone();
     let mut missing = Vec::new();
     for mapping in &spec.input {
-        match mapping.path.get(&run.data) {
+        let Expression::Path(path) = &mapping.source else { continue };
+        match path.get(&run.data) {
             Some(value) => {
                 payload.insert(mapping.key.clone(), value.clone());
             }
             None if mapping.required => {
-                return Err(format!("required input {} is missing: the data has no {}", mapping.key, mapping.path));
+                return Err(format!("required input {} is missing: the data has no {}", mapping.key, path));
             }
             None => missing.push(mapping.key.clone()),
         }
@@ -44,7 +46,7 @@ pub(crate) fn input_of(run: &Run, step: StepId) -> Result<(Arc<Value>, Vec<Strin
 
 /// The step may be given to an agent again.
 pub(crate) const fn ready_again(step: StepId) -> EventKind {
-    EventKind::StepReady { step, input: None, missing: Vec::new() }
+    EventKind::StepReady { step, input: None, missing: Vec::new(), process: None }
 }
 
 /// The end of an attempt.
@@ -59,13 +61,13 @@ pub(crate) fn completed(world: &World, now: Micros, completion: &Completion, dec
         }
     };
     let output = match (current.ending, &completion.outcome) {
-        (None, Outcome::Succeeded { output }) => Some(output),
+        (None, Outcome::Succeeded { output, .. }) => Some(output),
         _ => None,
     };
     let attempt = (run.id, step, current.attempt);
     if let Some(output) = output {
         let (attempt, agent, usage) = (current.attempt, current.agent, completion.usage);
-        decided.push((run.id, EventKind::AttemptSucceeded { step, attempt, agent, usage }));
+        decided.push((run.id, EventKind::AttemptSucceeded { step, attempt, agent, usage, scores: None }));
         agent::attempt_ended(world, now, agent, (run.id, step, attempt), Says::Works, decided);
         if current.undo {
             decided.push((run.id, EventKind::StepCompensated { step, output: output.clone() }));

@@ -37,7 +37,7 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         }
         EventKind::StepFailed { step, failure } => fail_step(run, *step, failure, at),
         EventKind::StepUnknown { step } => set_state(run, *step, StepState::Unknown, at),
-        EventKind::StepCancelling { step } => set_state(run, *step, StepState::Cancelling, at),
+        EventKind::StepCancelling { step, .. } => set_state(run, *step, StepState::Cancelling, at),
         EventKind::StepCancelled { step, because, cause } => {
             let entry = run.step_mut(*step);
             (entry.cancelled_by, entry.ended_by) = (*because, *cause);

@@ -70,7 +70,7 @@ fn scripted(script: &[(&str, &[&str])]) -> Sim {
             "limited-3" => {
                 Outcome::Failed(Failure { retry_after: Some(s(3)), ..Failure::new(FailureClass::RateLimited, "429") })
             }
-            _ => Outcome::Succeeded { output: Arc::new(json!({"from": name})) },
+            _ => Outcome::succeeded(Arc::new(json!({"from": name}))),
         };
         (spec.estimate.unwrap_or(s(1)), outcome)
     })

@@ -165,7 +165,7 @@ fn figures_add_up() {
 #[test]
 fn the_time_left_goes_by_what_was_measured_and_by_the_slots_there_are() {
     let steps: Vec<Step> = (0..5).map(|at| step(&format!("s{at}"), &[], 2.0)).collect();
-    let mut sim = Sim::new(|_| (s(4), Outcome::Succeeded { output: Arc::new(json!({})) }));
+    let mut sim = Sim::new(|_| (s(4), Outcome::succeeded(Arc::new(json!({})))));
     begin(&mut sim, on_agents(steps, 1));
     let eta = |sim: &Sim| sim.engine.view(sim.now, None).runs[0].eta.unwrap();
     assert_eq!(eta(&sim), s(10), "five estimates on one slot");

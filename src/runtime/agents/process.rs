@@ -182,7 +182,7 @@ async fn carry_out(pool: &Pool, request: Request, wishes: watch::Receiver<Wish>,
         Outcome::Failed(failure)
     } else {
         match verdict::read(worker, output) {
-            Ok(value) => Outcome::Succeeded { output: Arc::new(mask.value(value)) },
+            Ok(value) => Outcome::succeeded(Arc::new(mask.value(value))),
             Err(failure) => Outcome::Failed(Failure { message: mask.text(failure.message), ..failure }),
         }
     };

@@ -25,12 +25,12 @@ pub fn answer(order: &AttemptOrder, speed: f64) -> Option<(Micros, Outcome)> {
         AgentKind::Simulated(simulated) => Some(simulate(order, simulated, speed)),
         AgentKind::Builtin { builtin: Builtin::Echo } => Some((Micros::ZERO, echo(order))),
         AgentKind::Builtin { builtin: Builtin::Sleep } => Some(sleep(order)),
-        AgentKind::Builtin { builtin: Builtin::Process } | AgentKind::Process(_) => None,
+        AgentKind::Builtin { .. } | AgentKind::Process(_) => None,
     }
 }
 
 fn echo(order: &AttemptOrder) -> Outcome {
-    Outcome::Succeeded { output: order.input.clone() }
+    Outcome::succeeded(order.input.clone())
 }
 
 fn sleep(order: &AttemptOrder) -> (Micros, Outcome) {
@@ -58,7 +58,7 @@ fn simulate(order: &AttemptOrder, simulated: &Simulated, speed: f64) -> (Micros,
         Outcome::Failed(Failure::new(FailureClass::Transient, message))
     } else {
         let output = simulated.output(action).map_or_else(|| order.input.clone(), |value| Arc::new(value.clone()));
-        Outcome::Succeeded { output }
+        Outcome::succeeded(output)
     };
     (time, outcome)
 }

@@ -501,6 +501,7 @@ impl Driver {
     fn perform(&mut self, effect: Effect, now: Micros) {
         match effect {
             Effect::Start(order) => self.start(&order, now),
+            Effect::Compute(_) => {}
             Effect::Stop { run, step, attempt, at_once } => self.stop((run, step, attempt), at_once),
             Effect::Freeze { run, step, attempt, frozen } => self.freeze((run, step, attempt), frozen, now),
             Effect::SetTimer { at, timer } => self.set_timer(at, timer),

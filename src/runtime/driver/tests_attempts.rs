@@ -48,6 +48,8 @@ fn order() -> AttemptOrder {
         undo: false,
         agent: AgentId(0),
         input: Arc::new(serde_json::json!({})),
+        process: None,
+        item: None,
         time_left: None,
         priority: 50,
         idempotency_key: "key".to_owned(),

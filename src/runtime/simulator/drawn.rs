@@ -3,6 +3,7 @@
 //! Each kind of policy is on in some worlds and off in others, so that each is seen alone, and all together now and then.
 
 use crate::model::agent::{Agent, AgentKind, Simulated};
+use crate::model::expression::Expression;
 use crate::model::id::{Name, StepId};
 use crate::model::mapping::{InputMapping, OutputMapping, Path};
 use crate::model::policy::{
@@ -289,6 +290,10 @@ fn data(rng: &mut Rng, at: u32, made: &mut Step) {
     if rng.chance(0.2)
         && let Some(path) = path(format!("made.s{}", below(rng, at + 1)))
     {
-        made.input.push(InputMapping { key: "from".to_owned(), path, required: rng.chance(0.1) });
+        made.input.push(InputMapping {
+            key: "from".to_owned(),
+            source: Expression::Path(path),
+            required: rng.chance(0.1),
+        });
     }
 }

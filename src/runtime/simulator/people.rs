@@ -37,7 +37,7 @@ fn end(key: AttemptKey, outcome: Outcome) -> Completion {
 }
 
 fn answer(attempt: u32) -> Outcome {
-    Outcome::Succeeded { output: Arc::new(json!({"out": attempt})) }
+    Outcome::succeeded(Arc::new(json!({"out": attempt})))
 }
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
         let mut completion = end(key, answer(order.attempt));
         if self.rng.chance(LARGE_ANSWERS) {
             let text = "x".repeat(LARGE + 1);
-            completion.outcome = Outcome::Succeeded { output: Arc::new(json!({"out": text})) };
+            completion.outcome = Outcome::succeeded(Arc::new(json!({"out": text})));
         }
         if self.strikes(Fault::AgentLost) {
             completion.outcome = Outcome::Failed(Failure::new(FailureClass::Unreachable, "it cannot be started"));

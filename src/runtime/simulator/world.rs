@@ -448,6 +448,7 @@ impl World {
                 self.stats.attempts += 1;
                 self.start(&order);
             }
+            Effect::Compute(_) => {}
             Effect::Stop { run, step, attempt, at_once } => self.stop((run, step, attempt), at_once),
             Effect::Freeze { run, step, attempt, frozen } => self.freeze((run, step, attempt), frozen),
             Effect::SetTimer { at, timer } => {

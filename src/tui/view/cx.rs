@@ -93,6 +93,7 @@ impl Cx<'_> {
             StepState::Skipped => match step.skip {
                 Some(SkipReason::Upstream { need }) => format!("{} did not succeed", texts.step(need)),
                 Some(SkipReason::NotNeeded { need }) => format!("{} ended well", texts.step(need)),
+                Some(SkipReason::Condition) => "its condition does not hold".to_owned(),
                 Some(SkipReason::ByHand) => "skipped by hand".to_owned(),
                 None => String::new(),
             },

@@ -117,6 +117,7 @@ impl World {
     fn effect(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Start(order) => self.start(&order)?,
+            Effect::Compute(_) => {}
             Effect::Stop { step, attempt, at_once, .. } => {
                 let key = (step, attempt);
                 self.freeze(key, false);
@@ -125,7 +126,7 @@ impl World {
                     let grace = if word == "deaf" && !at_once { GRACE } else { Micros::ZERO };
                     if word == "late" {
                         let output = Arc::new(Value::Null);
-                        self.answer(LATE, key, Outcome::Succeeded { output }, None);
+                        self.answer(LATE, key, Outcome::succeeded(output), None);
                     } else {
                         self.forget(key);
                     }
@@ -311,7 +312,7 @@ fn outcome(act: &Act, smooth: Outcome) -> Result<Option<Outcome>, String> {
     let class = match act.word.as_str() {
         "ok" => {
             let output = act.output.clone().map(Arc::new);
-            return Ok(Some(output.map_or(smooth, |output| Outcome::Succeeded { output })));
+            return Ok(Some(output.map_or(smooth, |output| Outcome::succeeded(output))));
         }
         "timeout" | "silent" | "deaf" | "late" => return Ok(None),
         "malformed" => FailureClass::MalformedOutput,

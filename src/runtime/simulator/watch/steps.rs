@@ -119,7 +119,7 @@ impl RunSeen {
     /// A step is left out because of a need that is lost, or by a person.
     fn is_left_out(&self, step: StepId, why: SkipReason) -> Result<(), Broken> {
         let lost = match why {
-            SkipReason::ByHand => return Ok(()),
+            SkipReason::Condition | SkipReason::ByHand => return Ok(()),
             SkipReason::Upstream { need } | SkipReason::NotNeeded { need } => need,
         };
         let need = self.workflow.step(step).needs.iter().find(|need| need.step == lost);

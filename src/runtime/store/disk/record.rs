@@ -11,6 +11,7 @@
 
 use crate::model::bug::{Bug, seeded};
 use crate::model::event::{Event, EventKind};
+use crate::model::growth::Addition;
 use crate::model::id::RunId;
 use crate::model::time::Micros;
 use serde::de::DeserializeOwned;
@@ -192,6 +193,8 @@ impl Decoder {
             match &mut kind {
                 EventKind::StepReady { input, .. } => *input = Some(value),
                 EventKind::StepSucceeded { output, .. } => *output = value,
+                EventKind::StepsAdded { added: Addition::Items(items), .. } => *items = value,
+                EventKind::ResultReady { value: result, .. } => *result = Some(value),
                 _ => return Err(damage("it refers to a value but has no place for one")),
             }
         }
@@ -220,8 +223,15 @@ impl Decoder {
 /// The part of an event that can be large, and the event without it.
 fn part(kind: &EventKind) -> Option<(EventKind, &Arc<Value>)> {
     match kind {
-        EventKind::StepReady { step, input: Some(input), missing } => {
-            Some((EventKind::StepReady { step: *step, input: None, missing: missing.clone() }, input))
+        EventKind::StepReady { step, input: Some(input), missing, process } => {
+            let (missing, process) = (missing.clone(), process.clone());
+            Some((EventKind::StepReady { step: *step, input: None, missing, process }, input))
+        }
+        EventKind::StepsAdded { by, added: Addition::Items(items) } => {
+            Some((EventKind::StepsAdded { by: *by, added: Addition::Items(Arc::default()) }, items))
+        }
+        EventKind::ResultReady { value: Some(value), failure } => {
+            Some((EventKind::ResultReady { value: None, failure: failure.clone() }, value))
         }
         EventKind::StepSucceeded { step, output, fallback, reused } => {
             let small = EventKind::StepSucceeded {

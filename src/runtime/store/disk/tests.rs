@@ -49,12 +49,17 @@ pub(super) fn every_kind() -> Vec<EventKind> {
         EventKind::RunCancelling { cause: EndCause::Quit },
     ];
     kinds.extend([
-        EventKind::StepReady { step, input: Some(Arc::new(json!({"a": [1, null]}))), missing: vec!["b".into()] },
-        EventKind::StepReady { step, input: Some(large.clone()), missing: Vec::new() },
-        EventKind::StepReady { step, input: None, missing: Vec::new() },
+        EventKind::StepReady {
+            step,
+            input: Some(Arc::new(json!({"a": [1, null]}))),
+            missing: vec!["b".into()],
+            process: None,
+        },
+        EventKind::StepReady { step, input: Some(large.clone()), missing: Vec::new(), process: None },
+        EventKind::StepReady { step, input: None, missing: Vec::new(), process: None },
         EventKind::AttemptStarted { step, attempt: 1, agent, fallback: Some(2), undo: false },
         EventKind::AttemptEnding { step, attempt: 1, why: EndingWhy::Fault },
-        EventKind::AttemptSucceeded { step, attempt: 1, agent, usage },
+        EventKind::AttemptSucceeded { step, attempt: 1, agent, usage, scores: None },
         EventKind::AttemptFailed {
             step,
             attempt: 1,
@@ -75,7 +80,7 @@ pub(super) fn every_kind() -> Vec<EventKind> {
         EventKind::StepSucceeded { step, output: large, fallback: Some(1), reused: None },
         EventKind::StepSucceeded { step, output: Arc::new(Value::Null), fallback: None, reused: None },
         EventKind::StepFailed { step, failure },
-        EventKind::StepCancelling { step },
+        EventKind::StepCancelling { step, because: None },
         EventKind::StepCancelled { step, because: Some(step), cause: Some(EndCause::Deadline) },
         EventKind::StepReopened { step },
         EventKind::PriorityChanged { step, priority: 100 },
