@@ -23,6 +23,7 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
         StepState::Pending => pending(run, step),
         StepState::Ready => ready(world, run, step, now),
         StepState::Waiting => wait.map_or_else(Vec::new, |wait| waiting(world, run, step, &wait, now)),
+        StepState::Running if entry.items.is_some() => vec![items(run, step)],
         StepState::Running | StepState::Cancelling => running(world, run, step),
         StepState::Succeeded => succeeded(run, step),
         StepState::Failed => {
@@ -45,6 +46,13 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
         ],
         StepState::Compensated => vec!["what it did was undone".to_owned()],
     }
+}
+
+/// How far the items of a step are.
+fn items(run: &Run, step: StepId) -> String {
+    let (succeeded, lost, counted) = run.items_so_far(step);
+    let lost = if lost == 0 { String::new() } else { format!(", {lost} did not") };
+    format!("of its {} {succeeded} succeeded{lost}", count(counted as usize, "item"))
 }
 
 fn succeeded(run: &Run, step: StepId) -> Vec<String> {
@@ -92,6 +100,10 @@ fn run_reason(run: &Run) -> Option<String> {
 }
 
 fn pending(run: &Run, step: StepId) -> Vec<String> {
+    if run.step(step).preparing.is_some() {
+        let reason = "what it is told is being computed".to_owned();
+        return run_reason(run).into_iter().chain([reason]).collect();
+    }
     let needs = run.spec(step).needs.iter().filter(|n| run.need_state(n.step, n.on) == NeedState::Open);
     let sentences = needs.map(|need| {
         let (name, state) = (&run.spec(need.step).id, run.step(need.step).state.word());

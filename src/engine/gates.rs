@@ -52,7 +52,8 @@ impl Gates {
         for id in workflow.step_ids() {
             let step = workflow.step(id);
             let lock = step.lock.iter().map(|name| (true, name.clone(), 1));
-            let semaphore = step.semaphore.iter().map(|own| (false, own.name.clone(), own.permits));
+            let shared = step.semaphore.iter().chain(&step.within);
+            let semaphore = shared.map(|own| (false, own.name.clone(), own.permits));
             for (is_lock, name, permits) in lock.chain(semaphore) {
                 let at = *known.entry((is_lock, name.clone())).or_insert_with(|| {
                     let (members, holders) = (Vec::new(), BTreeSet::new());

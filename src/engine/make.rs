@@ -4,7 +4,7 @@ use super::gates::Gates;
 use super::graph;
 use super::meters::Meters;
 use super::ready::ReadyQueue;
-use super::run::{Class, Run, StepRun};
+use super::run::{Class, Run, RunResult, StepRun};
 use crate::model::id::{AgentId, Name, RunId};
 use crate::model::policy::Resources;
 use crate::model::state::{RunState, StepState};
@@ -70,6 +70,10 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         retried: false,
         question: None,
         accepted: None,
+        preparing: 0,
+        edits: Vec::new(),
+        result_asked: None,
+        result: RunResult::Open,
         open: shape.order.iter().copied().filter(|id| workflow.step(*id).needs.is_empty()).collect(),
         lost: VecDeque::new(),
         steps,
@@ -124,17 +128,25 @@ pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
         item: None,
         items: None,
         scores: None,
+        brought_by: None,
         gone: false,
     }
 }
 
+/// What tells classes apart: the name, whether it is an agent's, and the bits of what is taken.
+type Key = (Name, bool, u64, u64);
+
+fn key(asks_for: &str, by_id: bool, demand: Resources) -> Key {
+    (asks_for.into(), by_id, demand.cpu.to_bits(), demand.memory_mb.to_bits())
+}
+
 /// Collects the classes of a workflow, each once.
-struct Classes<'w> {
+pub(crate) struct Classes<'w> {
     workflow: &'w Workflow,
     agents: &'w [AgentId],
-    list: Vec<Class>,
+    pub(crate) list: Vec<Class>,
     /// By name, whether it is an agent's, and the bits of what is taken.
-    known: BTreeMap<(Name, bool, u64, u64), usize>,
+    known: BTreeMap<Key, usize>,
 }
 
 impl<'w> Classes<'w> {
@@ -144,11 +156,7 @@ impl<'w> Classes<'w> {
         let home = workflow.steps.iter().map(|step| classes.of_own_work(step)).collect();
         for step in &workflow.steps {
             for fallback in &step.fallback {
-                match fallback {
-                    Fallback::Agent(name) => _ = classes.of(step, name, true),
-                    Fallback::Capability(name) => _ = classes.of(step, name, false),
-                    Fallback::Value(_) => {}
-                }
+                classes.of_fallback(step, fallback);
             }
         }
         let undo_home = workflow.steps.iter().map(|step| {
@@ -159,14 +167,29 @@ impl<'w> Classes<'w> {
         (classes.list, home, undo_home)
     }
 
-    fn of_own_work(&mut self, step: &Step) -> usize {
+    /// Goes on where others have collected. Classes of steps that were given away by hand are nobody else's.
+    pub(crate) fn going_on(workflow: &'w Workflow, agents: &'w [AgentId], list: Vec<Class>) -> Self {
+        let own = list.iter().enumerate().rev().filter(|(_, class)| class.asks_for == class.limited_as);
+        let known = own.map(|(at, class)| (key(&class.asks_for, class.by_id, class.demand), at)).collect();
+        Self { workflow, agents, list, known }
+    }
+
+    pub(crate) fn of_fallback(&mut self, step: &Step, fallback: &Fallback) {
+        match fallback {
+            Fallback::Agent(name) => _ = self.of(step, name, true),
+            Fallback::Capability(name) => _ = self.of(step, name, false),
+            Fallback::Value(_) => {}
+        }
+    }
+
+    pub(crate) fn of_own_work(&mut self, step: &Step) -> usize {
         self.of(step, step.asks_for(), matches!(step.work, Work::Agent { .. }))
     }
 
     /// The class of what a step asks for: one agent, or whoever has a capability and is large enough.
     fn of(&mut self, step: &Step, asks_for: &str, by_id: bool) -> usize {
         let demand = step.resources.unwrap_or_default();
-        let key = (asks_for.into(), by_id, demand.cpu.to_bits(), demand.memory_mb.to_bits());
+        let key = key(asks_for, by_id, demand);
         if let Some(&at) = self.known.get(&key) {
             return at;
         }

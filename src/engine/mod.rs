@@ -22,12 +22,14 @@ pub mod explain;
 mod figures;
 mod gates;
 pub mod graph;
+mod grow;
 mod input;
 mod make;
 mod meters;
 mod oracle;
 mod order;
 mod passage;
+mod prepare;
 mod project;
 mod react;
 mod ready;
@@ -37,6 +39,7 @@ mod restore;
 mod route;
 mod run;
 mod settle;
+mod share;
 mod snapshot;
 mod summary;
 mod verdict;
@@ -50,6 +53,8 @@ mod simulation;
 mod stories;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_growth;
 #[cfg(test)]
 mod tests_recovery;
 

@@ -2,7 +2,7 @@
 
 use super::decide::undo;
 use super::route;
-use super::run::{NeedState, Run};
+use super::run::{NeedState, Run, RunResult};
 use super::settle;
 use super::world::World;
 use crate::model::id::{AgentId, StepId};
@@ -41,6 +41,8 @@ fn check_counts(run: &Run) -> Result<(), String> {
     let mut counts = Counts::default();
     run.steps.iter().for_each(|step| counts.add(step.state));
     agree!("steps per state", run.counts, counts);
+    let preparing = run.steps.iter().filter(|step| step.preparing.is_some()).count();
+    agree!("steps for which something is computed", run.preparing as usize, preparing);
     let active = run.steps.iter().filter(|step| step.current.is_some()).count();
     agree!("active attempts", run.active as usize, active);
     for (at, class) in run.classes.iter().enumerate() {
@@ -79,7 +81,7 @@ fn check_steps(run: &Run) -> Result<(), String> {
             let unmet = spec.needs.iter().filter(|n| run.need_state(n.step, n.on) != NeedState::Met).count();
             agree!(format!("{}: unmet needs", spec.id), step.unmet as usize, unmet);
             let lost = spec.needs.iter().any(|n| matches!(run.need_state(n.step, n.on), NeedState::Lost(_)));
-            if lost || unmet == 0 {
+            if lost || (unmet == 0 || run.is_early(id)) && step.preparing.is_none() {
                 return Err(format!("{} stays pending with lost: {lost}, unmet: {unmet}", spec.id));
             }
         }
@@ -106,12 +108,12 @@ fn check_rest(world: &World, run: &Run) -> Result<(), String> {
     if run.started.is_none() || run.state.ended() {
         return Ok(());
     }
-    let stands = run.state == RunState::Paused || run.question.is_some();
+    let stands = run.state == RunState::Paused || run.question.is_some() || run.result == RunResult::Asked;
     if run.all_ended() && run.undo.is_empty() && run.active == 0 && !stands {
         return Err("every step has ended but the run has not".to_owned());
     }
     let passing = matches!(run.state, RunState::Pausing | RunState::Stopping | RunState::Cancelling);
-    if run.active == 0 && run.undo.is_empty() && passing {
+    if run.active == 0 && run.preparing == 0 && run.undo.is_empty() && passing && run.result != RunResult::Asked {
         return Err(format!("nothing runs, but the run is still {}", run.state.word()));
     }
     if run.state == RunState::Paused && run.active > 0 && !run.frozen {

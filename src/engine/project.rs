@@ -5,7 +5,7 @@ use super::explain;
 use super::figures::figures;
 use super::registry::AgentEntry;
 use super::route;
-use super::run::Run;
+use super::run::{Run, RunResult};
 use super::waits::{Wait, obstacles, standing, standing_by};
 use super::world::World;
 use crate::model::id::{AgentId, RunId, StepId};
@@ -37,7 +37,7 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
     let obstacles = obstacles(world, run);
     let steps: Vec<StepView> = run.step_ids().map(|id| step_view(run, id, &obstacles)).collect();
     let mut counts = Counts::default();
-    steps.iter().for_each(|step| counts.add(step.state));
+    steps.iter().filter(|step| !step.gone).for_each(|step| counts.add(step.state));
     let undoable = run.steps.len() <= PREVIEW_STEPS_MAX && run.workflow.steps.iter().any(|s| s.compensate.is_some());
     RunView {
         id: run.id,
@@ -76,7 +76,10 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
 /// an end. A health check may still find a broken agent well.
 pub(crate) fn is_stuck(world: &World, run: &Run) -> bool {
     let goes = matches!(run.state, RunState::Running | RunState::Compensating);
-    goes && run.active == 0 && !run.step_ids().any(|id| moves(world, run, id))
+    goes && run.active == 0
+        && run.preparing == 0
+        && run.result != RunResult::Asked
+        && !run.step_ids().any(|id| moves(world, run, id))
 }
 
 /// Whether something will become of a step by itself.
@@ -116,6 +119,11 @@ fn step_view(run: &Run, id: StepId, obstacles: &[Option<Wait>]) -> StepView {
         failure: step.failure.clone(),
         pinned: step.pinned,
         undo_failed: step.undo.as_ref().is_some_and(|undo| undo.failure.is_some()),
+        preparing: step.preparing.is_some(),
+        item: step.item.map(|item| (item.of, item.index)),
+        items: step.items.as_ref().map(|items| u32::try_from(items.steps.len()).unwrap_or(u32::MAX)),
+        gone: step.gone,
+        scores: step.scores.clone(),
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn redefine(world: &mut World, id: RunId, workflow: &Arc<Workflow>, m
         mode => (mode, workflow.mode_reason()),
     };
     (run.retried, run.question, run.accepted) = (old.retried, old.question, old.accepted);
+    run.result_asked = old.result_asked;
     // Other steps may stand in it: what is to be undone and where it could go back to are told by their names.
     run.undo = old.undo.iter().filter_map(|step| place(*step)).collect();
     run.undone = old.undone.iter().filter_map(|step| place(*step)).collect();

@@ -8,10 +8,10 @@ use crate::model::completion::Failure;
 use crate::model::computation::ProcessValues;
 use crate::model::event::{EndingWhy, TakeOver};
 use crate::model::id::{AgentId, Name, RunId, StepId};
-use crate::model::policy::{Mode, Recovery, Resources, Success};
+use crate::model::policy::{Mode, Recovery, Resources};
 use crate::model::quality::Scores;
 use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
-use crate::model::step::{Fallback, NeedOn, Step};
+use crate::model::step::{Fallback, Need, NeedOn, Step};
 use crate::model::time::Micros;
 use crate::model::view::{AttemptView, Counts, Shape};
 use crate::model::workflow::Workflow;
@@ -21,8 +21,35 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// What an edit did, for it to be taken back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EditDone {
+    /// Its number, from 1.
+    pub(crate) number: u32,
+    /// Steps that joined.
+    pub(crate) added: Vec<StepId>,
+    /// Steps that left, and what they needed.
+    pub(crate) removed: Vec<(StepId, Vec<Need>)>,
+    /// Steps that need others now, and what they needed.
+    pub(crate) rewired: Vec<(StepId, Vec<Need>)>,
+}
+
+/// How far the result of a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) enum RunResult {
+    /// Nobody has asked for it.
+    #[default]
+    Open,
+    /// It is being computed.
+    Asked,
+    /// It is there.
+    Found(Arc<Value>),
+    /// There is none.
+    Failed(Arc<Failure>),
+}
+
 /// What steps ask for: a capability or one agent, and what they take of it. Steps that ask for the same share a class.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Class {
     pub(crate) asks_for: Name,
     /// Whether that is an agent's id.
@@ -97,6 +124,8 @@ pub(crate) struct Checkpoint {
     pub(crate) step: StepId,
     pub(crate) at: Micros,
     pub(crate) data: Arc<Value>,
+    /// How many steps the graph had then.
+    pub(crate) steps: usize,
     /// Steps that had ended by then.
     pub(crate) ended: Vec<StepId>,
 }
@@ -179,6 +208,8 @@ pub(crate) struct StepRun {
     pub(crate) items: Option<Items>,
     /// How good its output is, where that was looked at.
     pub(crate) scores: Option<Arc<Scores>>,
+    /// The step that brought it into the graph.
+    pub(crate) brought_by: Option<StepId>,
     /// It left the graph.
     pub(crate) gone: bool,
 }
@@ -199,8 +230,8 @@ pub(crate) struct Run {
     pub(crate) home: Vec<usize>,
     /// Class of each step's compensation.
     pub(crate) undo_home: Vec<Option<usize>>,
-    /// Classes made for steps that were given to an agent by hand: the agent, and the class they came from.
-    pub(crate) pins: Vec<(AgentId, usize)>,
+    /// Classes made for steps that were given to an agent by hand: the agent, the class they came from, and the class.
+    pub(crate) pins: Vec<(AgentId, usize, usize)>,
     /// Topological order, level by level.
     pub(crate) by_level: Arc<Vec<StepId>>,
     /// Registry places of the workflow's agents.
@@ -244,6 +275,14 @@ pub(crate) struct Run {
     pub(crate) question: Option<(u32, u32)>,
     /// What that person said.
     pub(crate) accepted: Option<bool>,
+    /// Steps for which something is being computed.
+    pub(crate) preparing: u32,
+    /// What people changed in its graph, for it to be taken back: oldest first.
+    pub(crate) edits: Vec<EditDone>,
+    /// The number of the question for its result; each has its own.
+    pub(crate) result_asked: Option<u32>,
+    /// How far its result is.
+    pub(crate) result: RunResult,
     pub(crate) steps: Vec<StepRun>,
     pub(crate) counts: Counts,
     pub(crate) data: Arc<Value>,
@@ -262,6 +301,11 @@ pub(crate) struct Run {
 
     pub(crate) active: u32,
     pub(crate) meters: Meters,
+}
+
+/// Whether what needs a step goes on when it is skipped for this reason.
+const fn goes_on(skip: Option<SkipReason>) -> bool {
+    matches!(skip, Some(SkipReason::ByHand | SkipReason::Condition))
 }
 
 /// Whether a need can be relied on now.
@@ -318,8 +362,8 @@ impl Run {
             | (StepState::Succeeded, NeedOn::Succeeded)
             | (StepState::Failed, NeedOn::Failed) => NeedState::Met,
             (StepState::Succeeded, NeedOn::Failed) => not_needed,
-            (StepState::Skipped, NeedOn::Succeeded) if ended.skip == Some(SkipReason::ByHand) => NeedState::Met,
-            (StepState::Skipped, NeedOn::Failed) if ended.skip == Some(SkipReason::ByHand) => not_needed,
+            (StepState::Skipped, NeedOn::Succeeded) if goes_on(ended.skip) => NeedState::Met,
+            (StepState::Skipped, NeedOn::Failed) if goes_on(ended.skip) => not_needed,
             (StepState::Skipped, _) if matches!(ended.skip, Some(SkipReason::NotNeeded { .. })) => not_needed,
             _ => upstream,
         }
@@ -377,9 +421,8 @@ impl Run {
 
     /// The class of steps that were given to this agent by hand and came from that class; made when it is first needed.
     pub(crate) fn pin_class(&mut self, agent: AgentId, home: usize) -> usize {
-        let first = self.classes.len() - self.pins.len();
-        if let Some(at) = self.pins.iter().position(|pin| *pin == (agent, home)) {
-            return first + at;
+        if let Some((.., class)) = self.pins.iter().find(|pin| (pin.0, pin.1) == (agent, home)) {
+            return *class;
         }
         let place = self.agents.iter().position(|own| *own == agent).unwrap_or_default();
         let base = &self.classes[home];
@@ -390,9 +433,10 @@ impl Run {
             active: 0,
             ..base.clone()
         });
-        self.pins.push((agent, home));
+        let class = self.classes.len() - 1;
+        self.pins.push((agent, home, class));
         self.queue.add_class();
-        self.classes.len() - 1
+        class
     }
 
     /// Whether the step has done, or may have done, something outside that its compensation undoes.
@@ -423,26 +467,6 @@ impl Run {
         self.workflow.recovery == Recovery::Rollback && (self.pivot().is_none() || seeded(Bug::PivotIgnored))
     }
 
-    /// Whether enough succeeded, counting what has not ended as if it had.
-    pub(crate) fn may_succeed(&self) -> bool {
-        let (_, counted) = self.share();
-        let lost = self.step_ids().filter(|&id| {
-            let state = self.step(id).state;
-            state.ended() && state != StepState::Succeeded && !self.left_out(id)
-        });
-        let lost = u32::try_from(lost.count()).unwrap_or(u32::MAX);
-        self.enough(counted - lost, counted) && !self.critical_failed()
-    }
-
-    /// Whether the share is met.
-    pub(crate) fn enough(&self, succeeded: u32, counted: u32) -> bool {
-        match self.workflow.success {
-            Success::All => succeeded == counted,
-            Success::Any => succeeded > 0 || counted == 0,
-            Success::Min(share) => f64::from(succeeded) >= share * f64::from(counted) - 1e-9,
-        }
-    }
-
     /// The state that the run goes on in when nothing holds it.
     pub(crate) const fn going(&self) -> RunState {
         match (self.rollback, self.cause) {
@@ -455,6 +479,7 @@ impl Run {
     /// Computes everything that follows from the states of the steps: counts, queue, worklists, slots of classes.
     pub(crate) fn recount(&mut self) {
         self.counts = Counts::default();
+        self.preparing = 0;
         self.queue = ReadyQueue::new(self.classes.len());
         self.classes.iter_mut().for_each(|class| class.active = 0);
         self.active = 0;
@@ -463,6 +488,7 @@ impl Run {
         self.lost.clear();
         for id in self.step_ids() {
             self.counts.add(self.step(id).state);
+            self.preparing += u32::from(self.step(id).preparing.is_some());
             if let Some(class) = self.step(id).current.as_ref().map(|current| current.class) {
                 self.classes[class].active += 1;
                 self.active += 1;
@@ -504,7 +530,7 @@ impl Run {
             }
         }
         self.step_mut(id).unmet = unmet;
-        if unmet == 0 {
+        if unmet == 0 || self.is_early(id) {
             self.open.push(id);
         }
         self.lost.extend(lost.map(|why| (id, why)));
@@ -513,18 +539,6 @@ impl Run {
     /// Whether every step has ended.
     pub(crate) fn all_ended(&self) -> bool {
         self.counts.ended() as usize == self.steps.len()
-    }
-
-    /// Whether the step is left out when the share of successes is taken.
-    pub(crate) fn left_out(&self, id: StepId) -> bool {
-        matches!(self.step(id).skip, Some(SkipReason::NotNeeded { .. } | SkipReason::ByHand))
-    }
-
-    /// (succeeded, of those that count).
-    pub(crate) fn share(&self) -> (u32, u32) {
-        let out = self.step_ids().filter(|&id| self.left_out(id)).count();
-        let counted = self.steps.len() - out;
-        (self.counts.of(StepState::Succeeded), u32::try_from(counted).unwrap_or(u32::MAX))
     }
 
     /// When the run's time is over; pauses do not count.

@@ -3,21 +3,20 @@
 //! Called after every batch of events until nothing more follows. Each call decides about one kind of thing only, so
 //! that the next decision sees the state that this one led to.
 
-use super::decide::step::{give_up, input_of, ready_again, take_fallback};
+use super::decide::step::{ready_again, take_fallback};
 use super::decide::undo;
 use super::ending::end_everything;
+use super::prepare;
 use super::ready::Rank;
 use super::route;
 use super::run::Run;
 use super::verdict;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
-use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::EventKind;
 use crate::model::id::{AgentId, RunId, StepId};
 use crate::model::policy::{Mode, Recovery};
 use crate::model::state::{EndCause, RunState, StepState, WaitReason};
-use crate::model::step::Work;
 use crate::model::time::Micros;
 use std::collections::BTreeSet;
 
@@ -92,30 +91,20 @@ fn skip_lost(run: &mut Run, decided: &mut Decided) {
     }
 }
 
-/// Steps with all needs met: their input is computed once, and they stand in the queue; approvals ask.
+/// Steps with all needs met: what they are told is found, or asked for; and those whose items have ended are done.
 fn open_steps(run: &mut Run, now: Micros, decided: &mut Decided) {
     // A step that was opened again together with its needs may stand in the list twice.
     let mut seen = BTreeSet::new();
-    let mut checkpoint = run.checkpoints.iter().map(|checkpoint| checkpoint.number).max().unwrap_or(0);
     for step in std::mem::take(&mut run.open) {
         let entry = run.step(step);
-        if entry.state != StepState::Pending || entry.unmet != 0 || !seen.insert(step) {
+        let opens = entry.state == StepState::Pending && entry.preparing.is_none() && !entry.gone;
+        if !opens || !seen.insert(step) || entry.unmet != 0 && !run.is_early(step) {
             continue;
         }
-        if run.spec(step).critical {
-            checkpoint += 1;
-            decided.push((run.id, EventKind::CheckpointMade { checkpoint, step }));
-        }
-        match input_of(run, step) {
-            Ok((input, missing)) => {
-                decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing, process: None }));
-                if let Work::Approval { timeout, default, .. } = &run.spec(step).work {
-                    let until = timeout.filter(|_| default.is_some()).map(|timeout| now + timeout);
-                    decided.push((run.id, EventKind::StepWaiting { step, why: WaitReason::Approval, until }));
-                }
-            }
-            // Whoever stands in for it would be asked with the same input.
-            Err(message) => give_up(run, step, Failure::new(FailureClass::Permanent, message), decided),
+        if entry.items.is_some() {
+            prepare::close(run, step, decided);
+        } else {
+            prepare::begin(run, now, step, decided);
         }
     }
 }

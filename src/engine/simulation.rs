@@ -6,6 +6,7 @@ use super::{Engine, Input, Outbox};
 use crate::model::agent::{Agent, AgentKind, Simulated};
 use crate::model::command::Command;
 use crate::model::completion::{Completion, EndProof, Outcome};
+use crate::model::computation::{Computation, Computed, Found, Prepared};
 use crate::model::effect::{AttemptOrder, Effect, Timer};
 use crate::model::event::Event;
 use crate::model::id::{RunId, StepId};
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub(crate) enum Due {
     Timer(Timer),
     Completion(Completion),
+    Computed(Computed),
 }
 
 type Behaviour = Box<dyn FnMut(&AttemptOrder) -> (Micros, Outcome)>;
@@ -29,6 +31,8 @@ pub(crate) struct Sim {
     pub(crate) engine: Engine,
     pub(crate) now: Micros,
     pub(crate) events: Vec<Arc<Event>>,
+    /// How many events there were after each input: what one input led to is recorded as a whole.
+    pub(crate) ends: Vec<usize>,
     due: BTreeMap<(Micros, u64), Due>,
     order: u64,
     halted: Vec<((RunId, StepId, u32), Micros, Due)>,
@@ -43,6 +47,7 @@ impl Sim {
             engine: Engine::new(),
             now: Micros::ZERO,
             events: Vec::new(),
+            ends: Vec::new(),
             due: BTreeMap::new(),
             order: 0,
             halted: Vec::new(),
@@ -70,14 +75,27 @@ impl Sim {
     pub(crate) fn input(&mut self, input: &Input) -> Result<(), crate::model::command::Rejection> {
         let mut outbox = Outbox::default();
         let verdict = self.engine.handle(self.now, input, &mut outbox);
+        self.perform(outbox);
+        verdict
+    }
+
+    /// Takes up a run whose journal was opened.
+    pub(crate) fn reopen(&mut self, run: RunId) {
+        let mut outbox = Outbox::default();
+        self.engine.reopen(self.now, run, true, &mut outbox);
+        self.perform(outbox);
+    }
+
+    fn perform(&mut self, mut outbox: Outbox) {
         self.events.append(&mut outbox.events);
+        self.ends.push(self.events.len());
         for effect in outbox.effects {
             match effect {
                 Effect::Start(order) => {
                     let (time, outcome) = (self.behave)(&order);
                     self.complete(self.now + time, order.run, order.step, order.attempt, outcome);
                 }
-                Effect::Compute(_) => {}
+                Effect::Compute(asked) => self.at(self.now, Due::Computed(compute(&asked))),
                 Effect::Stop { run, step, attempt, .. } => {
                     self.freeze((run, step, attempt), false);
                     let ours = |due: &Due| matches!(due, Due::Completion(c) if (c.run, c.step, c.attempt) == (run, step, attempt));
@@ -93,7 +111,6 @@ impl Sim {
                 }
             }
         }
-        verdict
     }
 
     /// Takes the answer of an attempt out of time, or puts it back with the time that was left.
@@ -128,6 +145,7 @@ impl Sim {
         let input = match due {
             Due::Timer(timer) => Input::Timer(timer),
             Due::Completion(completion) => Input::Completion(completion),
+            Due::Computed(computed) => Input::Computed(computed),
         };
         self.input(&input).expect("only commands are refused");
         true
@@ -158,6 +176,20 @@ impl Sim {
         self.finish(run);
         run
     }
+}
+
+/// What the outside would find, without filters: an aggregate is told what is there, anything else what stands in its file.
+fn compute(asked: &Computation) -> Computed {
+    let there: Vec<_> = asked.sources.iter().filter_map(|(_, value)| value.as_deref().cloned()).collect();
+    let missing: Vec<_> = asked.sources.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+    let found = match asked.step {
+        None => Found::Result(Arc::new(json!(there))),
+        Some(_) => Found::Input(Prepared {
+            input: Arc::new(json!({"values": there, "missing": missing})),
+            ..Prepared::default()
+        }),
+    };
+    Computed { run: asked.run, step: asked.step, ticket: asked.ticket, found: Ok(found) }
 }
 
 pub(crate) fn agent(id: &str, capabilities: &[&str], slots: u32) -> Agent {

@@ -6,7 +6,7 @@
 use super::breaker::Breaker;
 use super::meters::Meters;
 use super::registry::{AgentEntry, Begun};
-use super::run::{Checkpoint, Rollback, Run, StepRun};
+use super::run::{Checkpoint, Class, EditDone, Rollback, Run, RunResult, StepRun};
 use super::window::Window;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
@@ -47,7 +47,11 @@ struct Snapshot {
     retried: bool,
     question: Option<(u32, u32)>,
     accepted: Option<bool>,
-    pins: Vec<(AgentId, usize)>,
+    pins: Vec<(AgentId, usize, usize)>,
+    classes: Vec<Class>,
+    edits: Vec<EditDone>,
+    result_asked: Option<u32>,
+    result: RunResult,
     meters: Meters,
     steps: Vec<StepRun>,
     data: Arc<Value>,
@@ -119,6 +123,10 @@ pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
         question: run.question,
         accepted: run.accepted,
         pins: run.pins.clone(),
+        classes: run.classes.clone(),
+        edits: run.edits.clone(),
+        result_asked: run.result_asked,
+        result: run.result.clone(),
         meters: run.meters.clone(),
         steps: run.steps.clone(),
         data: run.data.clone(),
@@ -160,10 +168,9 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     (run.undone, run.retried) = (snapshot.undone, snapshot.retried);
     (run.question, run.accepted) = (snapshot.question, snapshot.accepted);
     let agents = run.agents.clone();
-    for (agent, home) in snapshot.pins {
-        // In the order in which they were made, so that classes have the same numbers.
-        run.pin_class(agents.get(agent.index()).copied().unwrap_or(agent), home);
-    }
+    // Their numbers tell in which order they were made, which nothing else does.
+    (run.classes, run.pins) = (snapshot.classes, snapshot.pins);
+    (run.edits, run.result_asked, run.result) = (snapshot.edits, snapshot.result_asked, snapshot.result);
     place_agents(run, &agents);
     run.recount();
     let busy: Vec<_> = run
@@ -196,6 +203,8 @@ fn place_agents(run: &mut Run, agents: &[AgentId]) {
         return;
     }
     let place = |id: AgentId| agents.get(id.index()).copied().unwrap_or(id);
+    run.classes.iter_mut().flat_map(|class| &mut class.candidates).for_each(|id| *id = place(*id));
+    run.pins.iter_mut().for_each(|(agent, ..)| *agent = place(*agent));
     run.meters.agents_used = run.meters.agents_used.iter().map(|id| place(*id)).collect();
     for step in &mut run.steps {
         step.tried.iter_mut().for_each(|id| *id = place(*id));

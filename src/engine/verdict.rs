@@ -2,7 +2,7 @@
 
 use super::decide::undo;
 use super::ending::end_everything;
-use super::run::{Rollback, Run};
+use super::run::{Rollback, Run, RunResult};
 use crate::model::completion::FailureClass;
 use crate::model::event::EventKind;
 use crate::model::id::{RunId, StepId};
@@ -11,7 +11,7 @@ use crate::model::state::{EndCause, RunState, RunStatus, StepState};
 
 /// Pauses, stops and ends.
 pub(crate) fn end(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
-    if run.active > 0 {
+    if run.active > 0 || run.preparing > 0 && !matches!(run.state, RunState::Stopping) {
         return;
     }
     // Who is asked need not answer where the run is ended anyway.
@@ -48,7 +48,7 @@ fn conclude(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
             Rollback::Again if run.cause != Some(EndCause::Rollback) || !undo::preview(run, None).undone.is_empty() => {
                 let (succeeded, counted) = run.share();
                 let met = run.enough(succeeded, counted) && !run.critical_failed();
-                decided.push((run.id, verdict(run, met, succeeded == counted)));
+                decided.push((run.id, verdict(run, met, run.is_all(succeeded, counted))));
             }
             // There is no way back to the checkpoint, nor forwards from what is half undone.
             _ if !run.all_ended() => end_everything(run, EndCause::Rollback, decided),
@@ -65,7 +65,7 @@ fn conclude(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
     let met = run.enough(succeeded, counted) && !run.critical_failed();
     let free = run.cause.is_none() && run.state == RunState::Running;
     if let Some(approved) = run.accepted.filter(|_| free) {
-        decided.push((run.id, as_answered(run, approved)));
+        finish(run, as_answered(run, approved), decided);
         return;
     }
     if free && again(run, met) {
@@ -81,7 +81,24 @@ fn conclude(run: &Run, decided: &mut Vec<(RunId, EventKind)>) {
         decided.push((run.id, EventKind::RunCancelling { cause: EndCause::Rollback }));
         return;
     }
-    decided.push((run.id, verdict(run, met, succeeded == counted)));
+    finish(run, verdict(run, met, run.is_all(succeeded, counted)), decided);
+}
+
+/// The end of a run, as soon as its result is known.
+fn finish(run: &Run, end: EventKind, decided: &mut Vec<(RunId, EventKind)>) {
+    let EventKind::RunFinished { state, cause: None, .. } = end else {
+        decided.push((run.id, end));
+        return;
+    };
+    match &run.result {
+        RunResult::Asked => {}
+        RunResult::Open if run.workflow.result.is_some() => decided.push((run.id, EventKind::ResultPreparing)),
+        RunResult::Failed(_) if matches!(state, RunState::Succeeded | RunState::Partial) => {
+            let (state, status) = (RunState::Failed, RunStatus::Failed);
+            decided.push((run.id, EventKind::RunFinished { state, status, cause: None }));
+        }
+        RunResult::Open | RunResult::Found(_) | RunResult::Failed(_) => decided.push((run.id, end)),
+    }
 }
 
 /// Whether a run whose steps have all ended goes on when nothing holds it: once more, with a question, or back.
@@ -114,13 +131,13 @@ fn again(run: &Run, met: bool) -> bool {
         Recovery::Continue | Recovery::FailFast => false,
     };
     let missed = !met && run.workflow.on_threshold_missed == OnThresholdMissed::Retry;
-    !run.retried && (wanted || missed) && run.counts.of(StepState::Failed) > 0
+    !run.retried && (wanted || missed) && once_more(run).next().is_some()
 }
 
 /// What failed, and what was skipped or cancelled because of it, in topological order.
 fn once_more(run: &Run) -> impl Iterator<Item = StepId> {
     let mut taken = vec![false; run.steps.len()];
-    for step in run.step_ids().filter(|id| run.step(*id).state == StepState::Failed) {
+    for step in run.step_ids().filter(|id| run.step(*id).state == StepState::Failed && !run.left_out_as_item(*id)) {
         taken[step.index()] = true;
         for other in super::decide::by_hand::taken_along(run, step) {
             taken[other.index()] = true;

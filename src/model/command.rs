@@ -1,5 +1,6 @@
 //! What people ask for: requests that may be refused with a reason.
 
+use super::growth::Edit;
 use super::id::{AgentId, Name, RunId, StepId};
 use super::state::EndCause;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ pub enum BreakerMode {
 }
 
 /// A request to the engine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// Start a loaded run.
@@ -166,6 +167,18 @@ pub enum Command {
         /// The step.
         step: StepId,
     },
+    /// Change the graph: steps that join it, pending ones that leave it or need others. All of it or nothing.
+    Edit {
+        /// The run.
+        run: RunId,
+        /// The change.
+        edit: Box<Edit>,
+    },
+    /// Take the last change of the graph back, if nothing of it has begun.
+    UndoEdit {
+        /// The run.
+        run: RunId,
+    },
     /// Change a step's place in the queue.
     SetPriority {
         /// The run.
@@ -208,6 +221,8 @@ impl Command {
             | Self::ReassignStep { run, .. }
             | Self::Answer { run, .. }
             | Self::Rollback { run, .. }
+            | Self::Edit { run, .. }
+            | Self::UndoEdit { run }
             | Self::SetPriority { run, .. } => Some(*run),
             Self::FailAgent { .. } | Self::HealAgent { .. } | Self::SetBreaker { .. } => None,
         }
@@ -234,6 +249,8 @@ impl Command {
             Self::SetBreaker { .. } => "set breaker",
             Self::RetryStep { .. } => "retry step",
             Self::SetPriority { .. } => "set priority",
+            Self::Edit { .. } => "edit the graph",
+            Self::UndoEdit { .. } => "take an edit back",
             Self::FailAgent { .. } => "fail agent",
             Self::HealAgent { .. } => "heal agent",
         }

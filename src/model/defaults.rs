@@ -78,6 +78,10 @@ pub const COMPENSATION_RETRIES: u32 = 4;
 pub const PARALLEL_THRESHOLD: u32 = 3;
 /// The least that a file may ask for there: a single step has nothing beside it.
 pub const PARALLEL_THRESHOLD_MIN: u32 = 2;
+/// The most items that a `for_each` step may be cut into.
+pub const ITEMS_MAX: usize = 10_000;
+/// The most steps that outputs and people may add to a run.
+pub const ADDED_STEPS_MAX: usize = 1_000;
 /// Share of a core's one-minute load above which `auto` chooses hybrid order.
 pub const AUTO_LOAD: f64 = 0.8;
 /// Free capable agents below which `auto` chooses hybrid order.

@@ -186,11 +186,27 @@ pub enum EventKind {
         by: Option<StepId>,
         /// What joined.
         added: Addition,
+        /// The number of the edit that it belongs to, if a person did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edit: Option<u32>,
     },
     /// Pending steps left the run's graph.
     StepsRemoved {
         /// Which.
         steps: Vec<StepId>,
+        /// The number of the edit that it belongs to; `None`: an edit is taken back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edit: Option<u32>,
+    },
+    /// Steps that had left the graph are there again.
+    StepsRestored {
+        /// Which, and what each needs.
+        steps: Vec<(StepId, Vec<Need>)>,
+    },
+    /// An edit is taken back, by the events that follow.
+    EditUndone {
+        /// Its number.
+        edit: u32,
     },
     /// A pending step needs others than before.
     StepRewired {
@@ -198,6 +214,9 @@ pub enum EventKind {
         step: StepId,
         /// What has to end first.
         needs: Vec<Need>,
+        /// The number of the edit that it belongs to; `None`: an edit is taken back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edit: Option<u32>,
     },
     /// Everything has ended, and the run's result is being computed.
     ResultPreparing,
@@ -475,6 +494,8 @@ impl EventKind {
             Self::StepPreparing { .. } => "step_preparing",
             Self::StepsAdded { .. } => "steps_added",
             Self::StepsRemoved { .. } => "steps_removed",
+            Self::StepsRestored { .. } => "steps_restored",
+            Self::EditUndone { .. } => "edit_undone",
             Self::StepRewired { .. } => "step_rewired",
             Self::ResultPreparing => "result_preparing",
             Self::ResultReady { .. } => "result_ready",

@@ -167,6 +167,24 @@ fn in_text(value: &Value) -> Cow<'_, str> {
     }
 }
 
+/// Whether a value holds a filter at any depth.
+#[must_use]
+pub fn holds_filters(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(OPENING),
+        Value::Array(list) => list.iter().any(holds_filters),
+        Value::Object(members) => members.values().any(holds_filters),
+        _ => false,
+    }
+}
+
+/// Whether a condition holds that gave this value; `None`: there was nothing at its path. As in jq, everything holds but
+/// `null` and `false`.
+#[must_use]
+pub fn is_true(value: Option<&Value>) -> bool {
+    !matches!(value, None | Some(Value::Null | Value::Bool(false)))
+}
+
 /// Follows a filter's path as the evaluator would: null and what is not there give null, and so does an index into an
 /// object, whose keys may be anything to the evaluator.
 ///

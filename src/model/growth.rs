@@ -70,3 +70,35 @@ pub struct Edit {
 pub fn item_name(step: &str, index: usize) -> Name {
     format!("{step}[{index}]").into()
 }
+
+/// The elements that items are made of: those of the list, or so many at a time as lists of their own.
+///
+/// # Errors
+/// If it is no list, or gives more than `most` items.
+pub fn cut(list: &Value, chunk: Option<u32>, most: usize) -> Result<Value, String> {
+    let Value::Array(elements) = list else {
+        return Err(format!("`for_each` needs a list, found {}", kind(list)));
+    };
+    let size = chunk.map_or(1, |chunk| chunk.max(1) as usize);
+    let count = elements.len().div_ceil(size);
+    if count > most {
+        return Err(format!("`for_each` makes at most {most} items, this list gives {count}; `chunk` makes fewer"));
+    }
+    Ok(match chunk {
+        None => list.clone(),
+        Some(_) => Value::Array(elements.chunks(size).map(|part| Value::Array(part.to_vec())).collect()),
+    })
+}
+
+/// What a value is, in a word.
+#[must_use]
+pub const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

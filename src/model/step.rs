@@ -224,6 +224,9 @@ pub struct Step {
     /// Attempts of steps that name the same semaphore share its permits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semaphore: Option<Semaphore>,
+    /// How many items of its `for_each` may be at work at once: said for items only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Semaphore>,
     /// What an attempt takes of its agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -275,6 +278,7 @@ impl Step {
             barrier: None,
             lock: None,
             semaphore: None,
+            within: None,
             resources: None,
             alone: false,
             expect: None,

@@ -3,6 +3,7 @@
 use super::completion::Failure;
 use super::id::{AgentId, Name, RunId, StepId};
 use super::policy::Mode;
+use super::quality::Scores;
 use super::state::{BreakerState, Broken, EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use super::time::Micros;
 use super::workflow::Workflow;
@@ -228,6 +229,16 @@ pub struct StepView {
     pub pinned: Option<AgentId>,
     /// What it did could not be undone.
     pub undo_failed: bool,
+    /// What it is told is being computed.
+    pub preparing: bool,
+    /// The step whose item it is, and its number.
+    pub item: Option<(StepId, u32)>,
+    /// How many items it was cut into.
+    pub items: Option<u32>,
+    /// It left the graph: it is not to be shown.
+    pub gone: bool,
+    /// How good its output is, where that was looked at.
+    pub scores: Option<Arc<Scores>>,
 }
 
 /// A mark that a run can roll back to.

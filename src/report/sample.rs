@@ -147,6 +147,11 @@ pub(crate) fn step_view(state: StepState, attempts: u32) -> StepView {
         failure: None,
         pinned: None,
         undo_failed: false,
+        preparing: false,
+        item: None,
+        items: None,
+        gone: false,
+        scores: None,
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Toast {
 }
 
 /// Something that has to be answered with yes or no.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Question {
     /// What will happen, one line each.
     pub(crate) lines: Vec<String>,
@@ -46,7 +46,7 @@ pub(crate) struct Question {
 }
 
 /// What a yes does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     /// A command is sent.
     Command(Command),

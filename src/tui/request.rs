@@ -4,7 +4,7 @@ use crate::model::command::Command;
 use crate::model::state::EndCause;
 
 /// What the panel asks of the world.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Request {
     /// Send this to the engine.
     Command(Command),

@@ -51,6 +51,10 @@ pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<()
         state => return Err(Rejection::new(format!("{name} has not ended; it is {}", state.word()))),
     }
     can_be_taken_up(run)?;
+    if let Some(item) = entry.item.filter(|_| run.left_out_as_item(step)) {
+        let of = &run.spec(item.of).id;
+        return Err(Rejection::new(format!("{of} has ended without it, and a step completes at most once")));
+    }
     let lost = run.spec(step).needs.iter().find(|n| matches!(run.need_state(n.step, n.on), NeedState::Lost(_)));
     if let Some(need) = lost {
         let need = &run.spec(need.step).id;
@@ -89,9 +93,27 @@ fn take_up(run: &Run, step: StepId, decided: &mut Decided) {
     if run.state.ended() {
         decided.push((run.id, EventKind::RunReopened));
     }
-    decided.push((run.id, EventKind::StepReopened { step }));
-    for dependent in taken_along(run, step) {
-        decided.push((run.id, EventKind::StepReopened { step: dependent }));
+    let mut all = vec![step];
+    // A step that was cut is taken up with the items that it lacks, and an item with its step.
+    let lacks = |id: &StepId| {
+        let state = run.step(*id).state;
+        state.ended() && state != StepState::Succeeded && !run.is_needless(*id)
+    };
+    let items = run.step(step).items.iter().flat_map(|items| &items.steps);
+    all.splice(0..0, items.copied().filter(lacks));
+    all.extend(run.step(step).item.map(|item| item.of).filter(|of| run.step(*of).state.ended()));
+    for at in all.clone() {
+        all.extend(taken_along(run, at).into_iter().filter(|dependent| !all.contains(dependent)).collect::<Vec<_>>());
+    }
+    decided.extend(all.into_iter().map(|step| (run.id, EventKind::StepReopened { step })));
+}
+
+/// Nobody needs the items of a step that is ended by hand any more.
+fn end_items(run: &Run, step: StepId, decided: &mut Decided) {
+    for &item in run.step(step).items.iter().flat_map(|items| &items.steps) {
+        if !run.step(item).state.ended() && run.step(item).state != StepState::Compensating {
+            super::cancel::one(run, item, Some(step), decided);
+        }
     }
 }
 
@@ -155,6 +177,7 @@ fn settle_by_hand(
                 take_up(run, step, decided);
             }
             end(decided);
+            end_items(run, step, decided);
         }
     }
     Ok(())
@@ -178,6 +201,9 @@ pub(crate) fn reassign(
     if !open || run.state.ended() {
         let reason = format!("{name} is {}: it cannot be given to another agent", entry.state.word());
         return Err(Rejection::with_way_out(reason, "retry it first"));
+    }
+    if entry.items.is_some() {
+        return Err(Rejection::with_way_out(format!("{name} is cut into items"), "give its items to the agent"));
     }
     if run.spec(step).is_approval() {
         return Err(Rejection::with_way_out(format!("{name} is done by a person"), "answer it"));
@@ -286,7 +312,10 @@ pub(crate) fn retry_failed(run: &Run, decided: &mut Decided) -> Result<(), Rejec
     }
     can_be_taken_up(run)?;
     let state = |step: &StepId| run.step(*step).state;
-    let worth_it = |step: &StepId| matches!(state(step), StepState::Failed | StepState::Cancelled | StepState::Unknown);
+    let worth_it = |step: &StepId| {
+        let open = matches!(state(step), StepState::Failed | StepState::Cancelled | StepState::Unknown);
+        open && !run.left_out_as_item(*step) && !run.is_beaten(*step)
+    };
     if !run.shape.order.iter().any(worth_it) {
         return Err(Rejection::new("nothing of it failed or was cancelled"));
     }
@@ -295,7 +324,9 @@ pub(crate) fn retry_failed(run: &Run, decided: &mut Decided) -> Result<(), Rejec
     }
     for &step in &run.shape.order {
         match state(&step) {
-            StepState::Failed | StepState::Cancelled | StepState::Skipped => {
+            StepState::Failed | StepState::Cancelled | StepState::Skipped
+                if !run.left_out_as_item(step) && !run.is_beaten(step) && !run.step(step).gone =>
+            {
                 decided.push((run.id, EventKind::StepReopened { step }));
             }
             StepState::Unknown => {
@@ -340,5 +371,11 @@ pub(crate) fn set_priority(run: &Run, step: StepId, priority: u8, decided: &mut 
         return Err(Rejection::new(format!("the priority of {name} is {} of 0–{PRIORITY_MAX}", entry.priority)));
     }
     decided.push((run.id, EventKind::PriorityChanged { step, priority }));
+    for &step in entry.items.iter().flat_map(|items| &items.steps) {
+        let state = run.step(step).state;
+        if !state.ended() && !state.active() && run.step(step).priority != priority {
+            decided.push((run.id, EventKind::PriorityChanged { step, priority }));
+        }
+    }
     Ok(())
 }

@@ -30,6 +30,12 @@ pub(crate) fn step(run: &Run, step: StepId, decided: &mut Decided) -> Result<(),
         return Err(Rejection::with_way_out(reason, "q leaves the run, to go on later"));
     }
     one(run, step, None, decided);
+    for &item in entry.items.iter().flat_map(|items| &items.steps) {
+        let state = run.step(item).state;
+        if !state.ended() && state != StepState::Compensating {
+            one(run, item, Some(step), decided);
+        }
+    }
     if seeded(Bug::CancelLosesDependents) {
         return Ok(());
     }
@@ -39,13 +45,14 @@ pub(crate) fn step(run: &Run, step: StepId, decided: &mut Decided) -> Result<(),
     Ok(())
 }
 
-fn one(run: &Run, step: StepId, because: Option<StepId>, decided: &mut Decided) {
+/// Cancels one step; `because`: the step with which, or by which, it goes.
+pub(crate) fn one(run: &Run, step: StepId, because: Option<StepId>, decided: &mut Decided) {
     let entry = run.step(step);
     if let Some(current) = &entry.current {
         let (attempt, why) = (current.attempt, EndingWhy::Cancel);
         decided.push((run.id, EventKind::AttemptEnding { step, attempt, why }));
         if entry.state != StepState::Cancelling {
-            decided.push((run.id, EventKind::StepCancelling { step, because: None }));
+            decided.push((run.id, EventKind::StepCancelling { step, because }));
         }
     } else {
         decided.push((run.id, EventKind::StepCancelled { step, because, cause: None }));
@@ -63,7 +70,7 @@ pub(crate) fn these(
     can_be_cancelled(run)?;
     let open = |id: &StepId| {
         let state = run.step(*id).state;
-        !state.ended() && state != StepState::Compensating
+        !state.ended() && state != StepState::Compensating && run.step(*id).items.is_none()
     };
     let meant: Vec<StepId> =
         run.shape.order.iter().copied().filter(open).filter(|id| is_meant(run, which, *id)).collect();

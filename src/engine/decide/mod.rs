@@ -2,13 +2,15 @@
 
 pub(crate) mod agent;
 pub(crate) mod by_hand;
-mod cancel;
+pub(crate) mod cancel;
+mod expand;
 mod recover;
 pub(crate) mod run;
 pub(crate) mod step;
 pub(crate) mod undo;
 
 use super::input::Input;
+use super::prepare;
 use super::run::Run;
 use super::world::World;
 use crate::model::command::{Command, Rejection};
@@ -27,7 +29,10 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
             step::completed(world, now, completion, decided);
             Ok(())
         }
-        Input::Computed(_) => Ok(()),
+        Input::Computed(computed) => {
+            prepare::answered(world.run(computed.run), now, computed, decided);
+            Ok(())
+        }
         Input::Timer(timer) => {
             decide_timer(world, now, *timer, decided);
             Ok(())
@@ -77,6 +82,8 @@ fn decide_command(world: &World, now: Micros, command: &Command, decided: &mut D
         Command::ReassignStep { run, step, agent } => by_hand::reassign(world, world.run(*run), *step, *agent, decided),
         Command::Answer { run, step, answer } => by_hand::answer(world.run(*run), now, *step, answer, decided),
         Command::Rollback { run, to } => undo::by_hand(world.run(*run), *to, decided),
+        Command::Edit { run, edit } => expand::edit(world.run(*run), edit, decided),
+        Command::UndoEdit { run } => expand::undo(world.run(*run), decided),
         Command::SetPriority { run, step, priority } => {
             by_hand::set_priority(world.run(*run), *step, *priority, decided)
         }

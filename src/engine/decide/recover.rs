@@ -4,7 +4,7 @@
 //! cancel, a fault) has ended as it was to; the outcome of any other is unknown, and the step says what follows.
 
 use super::{Decided, step};
-use crate::engine::run::Run;
+use crate::engine::run::{Run, RunResult};
 use crate::engine::world::World;
 use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;
@@ -23,7 +23,8 @@ pub(crate) fn reopened(world: &World, run: RunId, ask: bool, decided: &mut Decid
     if run.started.is_none() {
         return;
     }
-    let left_properly = run.active == 0 && (run.state.ended() || run.state == RunState::Paused);
+    let computing = run.preparing > 0 || run.result == RunResult::Asked;
+    let left_properly = run.active == 0 && !computing && (run.state.ended() || run.state == RunState::Paused);
     if !left_properly {
         decided.push((run.id, EventKind::RunInterrupted));
     }
@@ -98,6 +99,10 @@ pub(crate) fn redefined(
     if !stands {
         let reason = format!("a run that is {} cannot be given another definition", run.state.word());
         return Err(Rejection::with_way_out(reason, "start a new run of the changed file"));
+    }
+    if run.step_ids().any(|id| run.step(id).brought_by.is_some() || run.step(id).gone) || !run.edits.is_empty() {
+        let reason = "its graph has changed while it ran, and another definition does not know how";
+        return Err(Rejection::with_way_out(reason, "resume it with the file as it was, or start a new run"));
     }
     let moved: Vec<Option<StepId>> = run.step_ids().map(|step| workflow.find(&run.spec(step).id)).collect();
     // What was skipped because of a step that is gone has no reason left.

@@ -1,6 +1,6 @@
 //! Steps and their attempts: inputs, ends, timeouts, retries, fallbacks.
 
-use super::{Decided, agent, undo};
+use super::{Decided, agent, expand, undo};
 use crate::engine::breaker::Says;
 use crate::engine::evolve::output_paths;
 use crate::engine::react::{DRAW_BACKOFF, ending_failure};
@@ -11,38 +11,15 @@ use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Completion, EndProof, Failure, FailureClass, Outcome};
 use crate::model::defaults::RATE_LIMIT_WAITS;
 use crate::model::event::{EndingWhy, EventKind, TakeOver};
-use crate::model::expression::Expression;
 use crate::model::id::{AgentId, Name, StepId};
 use crate::model::policy::OnExhausted;
+use crate::model::quality::{Expect, OnFail};
 use crate::model::rng;
 use crate::model::state::{BreakerState, SkipReason, StepState, WaitReason};
 use crate::model::step::{Decision, Fallback, Work};
 use crate::model::time::Micros;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// The payload of a step: `with`, and the mapped input over it; and the keys whose paths lead nowhere.
-///
-/// # Errors
-/// A required key is missing.
-pub(crate) fn input_of(run: &Run, step: StepId) -> Result<(Arc<Value>, Vec<String>), String> {
-    let spec = run.spec(step);
-    let mut payload = spec.with.clone();
-    let mut missing = Vec::new();
-    for mapping in &spec.input {
-        let Expression::Path(path) = &mapping.source else { continue };
-        match path.get(&run.data) {
-            Some(value) => {
-                payload.insert(mapping.key.clone(), value.clone());
-            }
-            None if mapping.required => {
-                return Err(format!("required input {} is missing: the data has no {}", mapping.key, path));
-            }
-            None => missing.push(mapping.key.clone()),
-        }
-    }
-    Ok((Arc::new(Value::Object(payload)), missing))
-}
 
 /// The step may be given to an agent again.
 pub(crate) const fn ready_again(step: StepId) -> EventKind {
@@ -60,23 +37,29 @@ pub(crate) fn completed(world: &World, now: Micros, completion: &Completion, dec
             return;
         }
     };
-    let output = match (current.ending, &completion.outcome) {
-        (None, Outcome::Succeeded { output, .. }) => Some(output),
-        _ => None,
+    let (answer, refused) = match (current.ending, &completion.outcome) {
+        (None, Outcome::Succeeded { output, scores, brings }) => {
+            match expand::brought(run, step, brings.as_ref().map(|brings| brings.as_slice())) {
+                Ok(added) => (Some((output, scores, added)), None),
+                Err(why) => (None, Some(Failure::new(FailureClass::MalformedOutput, why))),
+            }
+        }
+        _ => (None, None),
     };
     let attempt = (run.id, step, current.attempt);
-    if let Some(output) = output {
-        let (attempt, agent, usage) = (current.attempt, current.agent, completion.usage);
-        decided.push((run.id, EventKind::AttemptSucceeded { step, attempt, agent, usage, scores: None }));
+    if let Some((output, scores, added)) = answer {
+        let (attempt, agent, usage, scores) = (current.attempt, current.agent, completion.usage, scores.clone());
+        decided.push((run.id, EventKind::AttemptSucceeded { step, attempt, agent, usage, scores }));
         agent::attempt_ended(world, now, agent, (run.id, step, attempt), Says::Works, decided);
         if current.undo {
             decided.push((run.id, EventKind::StepCompensated { step, output: output.clone() }));
         } else {
             done(run, step, output, run.step(step).fallback, None, decided);
+            decided.extend(added.map(|added| (run.id, added)));
         }
         return;
     }
-    let failure = failure_of(world, run, step, &current, completion);
+    let failure = refused.unwrap_or_else(|| failure_of(world, run, step, &current, completion));
     let says = if current.ending == Some(EndingWhy::Fault) { Says::Nothing } else { Says::of(Some(failure.class)) };
     let (agent, usage, proof) = (current.agent, completion.usage, completion.proof);
     let kind =
@@ -181,7 +164,8 @@ fn after_failure(
     let used = entry.spent.saturating_sub(1);
     let limit = policy.limit + u32::from(seeded(Bug::RetryLimitOffByOne));
     let left = entry.fallback.is_none() && used < limit && failure.class != FailureClass::Unreachable;
-    if !left || !policy.covers(failure.class) {
+    let is_final = |expect: &Expect| expect.on_fail == OnFail::Fail && failure.class == FailureClass::QualityRejected;
+    if !left || !policy.covers(failure.class) || run.spec(step).expect.as_deref().is_some_and(is_final) {
         fall_back(run, step, failure, decided);
         return;
     }

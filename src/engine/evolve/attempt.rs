@@ -26,7 +26,10 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
             }
             run.step_mut(*step).injected |= *why == EndingWhy::Fault;
         }
-        EventKind::AttemptSucceeded { step, usage, .. } => end(run, *step, at, None, *usage),
+        EventKind::AttemptSucceeded { step, usage, scores, .. } => {
+            run.step_mut(*step).scores.clone_from(scores);
+            end(run, *step, at, None, *usage);
+        }
         EventKind::AttemptFailed { step, failure, usage, .. } => {
             end(run, *step, at, Some(Arc::new(failure.clone())), *usage);
         }

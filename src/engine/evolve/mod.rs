@@ -3,6 +3,7 @@
 //! Replaying a journal runs exactly this code, so nothing here may look at anything but the state and the event.
 
 mod attempt;
+mod growth;
 mod registry;
 mod run;
 mod step;
@@ -37,12 +38,19 @@ pub(crate) fn evolve(world: &mut World, event: &Event) {
         | EventKind::RunAnswered { .. }
         | EventKind::RetryRound
         | EventKind::CheckpointMade { .. }
+        | EventKind::ResultPreparing
+        | EventKind::ResultReady { .. }
         | EventKind::RunFinished { .. }
         | EventKind::RunReopened => run::evolve(run, event),
         EventKind::AttemptStarted { .. }
         | EventKind::AttemptEnding { .. }
         | EventKind::AttemptSucceeded { .. }
         | EventKind::AttemptFailed { .. } => attempt::evolve(run, event),
+        EventKind::StepsAdded { .. }
+        | EventKind::StepsRemoved { .. }
+        | EventKind::StepsRestored { .. }
+        | EventKind::EditUndone { .. }
+        | EventKind::StepRewired { .. } => growth::evolve(run, event),
         EventKind::StepCompensating { .. }
         | EventKind::StepCompensated { .. }
         | EventKind::CompensationFailed { .. } => undo::evolve(run, event),

@@ -1,13 +1,15 @@
 //! What events about a whole run change.
 
 use super::step::{reopen, set_state};
-use crate::engine::run::{Checkpoint, Rollback, Run};
+use crate::engine::grow;
+use crate::engine::run::{Checkpoint, Rollback, Run, RunResult};
 use crate::model::bug::{Bug, seeded};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::StepId;
 use crate::model::policy::OnCancel;
 use crate::model::state::{EndCause, RunState, StepState};
 use crate::model::time::Micros;
+use std::sync::Arc;
 
 pub(super) fn evolve(run: &mut Run, event: &Event) {
     let at = event.at;
@@ -28,8 +30,8 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         EventKind::RetryRound => (run.retried, run.fresh_failure) = (true, false),
         EventKind::CheckpointMade { checkpoint, step } => {
             let ended = run.step_ids().filter(|id| run.step(*id).state.ended()).collect();
-            let data = run.data.clone();
-            run.checkpoints.push(Checkpoint { number: *checkpoint, step: *step, at, data, ended });
+            let (data, steps) = (run.data.clone(), run.steps.len());
+            run.checkpoints.push(Checkpoint { number: *checkpoint, step: *step, at, data, steps, ended });
         }
         EventKind::RunFinished { state, status, cause } => {
             run.state = *state;
@@ -39,6 +41,16 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
             run.question = None;
             run.frozen = false;
             end_pause(run, at);
+        }
+        EventKind::ResultPreparing => {
+            run.result = RunResult::Asked;
+            run.result_asked = Some(run.result_asked.map_or(1, |last| last + 1));
+        }
+        EventKind::ResultReady { value, failure } => {
+            run.result = match (value, failure) {
+                (_, Some(failure)) => RunResult::Failed(Arc::new(failure.clone())),
+                (value, None) => RunResult::Found(value.clone().unwrap_or_default()),
+            };
         }
         EventKind::RunReopened => {
             goes_on_after_its_end(run, at);
@@ -88,6 +100,7 @@ fn stand(run: &mut Run, event: &Event) {
             if stands {
                 pause(run, at);
             }
+            ask_again(run);
         }
         EventKind::RunResumed => {
             thaw(run, at);
@@ -116,6 +129,19 @@ fn stand(run: &mut Run, event: &Event) {
     }
 }
 
+/// Whoever was to compute something is gone: it is asked for again.
+fn ask_again(run: &mut Run) {
+    if run.result == RunResult::Asked {
+        run.result = RunResult::Open;
+    }
+    for id in run.step_ids() {
+        if run.step_mut(id).preparing.take().is_some() {
+            run.preparing -= 1;
+            run.open.push(id);
+        }
+    }
+}
+
 fn pause(run: &mut Run, at: Micros) {
     run.state = RunState::Paused;
     run.parking = false;
@@ -141,6 +167,7 @@ fn thaw(run: &mut Run, at: Micros) {
 /// An ended run is taken up again.
 fn goes_on_after_its_end(run: &mut Run, at: Micros) {
     run.status = None;
+    run.result = RunResult::Open;
     (run.question, run.accepted) = (None, None);
     run.rollback = None;
     if let Some(ended) = run.ended.take() {
@@ -169,6 +196,28 @@ fn compensate(run: &mut Run, steps: &[StepId], to: Option<u32>, at: Micros) {
     run.resumes += 1;
 }
 
+/// Steps that others brought since, which bring them anew, leave the graph. Gives those that are left.
+fn go_back(run: &mut Run, mut anew: Vec<StepId>, steps_then: usize) -> Vec<StepId> {
+    let begins_anew = anew.clone();
+    let since = |run: &Run, id: StepId| {
+        let brought = run.step(id).brought_by.is_some_and(|by| begins_anew.contains(&by));
+        id.index() >= steps_then && brought && !run.step(id).gone
+    };
+    let leaving: Vec<StepId> = begins_anew.iter().copied().filter(|id| since(run, *id)).collect();
+    for &id in &leaving {
+        if let Some(item) = run.step(id).item {
+            grow::make_whole(run, item.of);
+        } else {
+            grow::leave(run, id);
+        }
+    }
+    anew.retain(|id| !run.step(*id).gone);
+    if !leaving.is_empty() {
+        grow::changed(run, run.steps.len());
+    }
+    anew
+}
+
 /// The data is what it was; what had not ended by then begins anew.
 fn roll_back(run: &mut Run, to: u32, at: Micros) {
     run.rollback = None;
@@ -178,6 +227,7 @@ fn roll_back(run: &mut Run, to: u32, at: Micros) {
     run.data = checkpoint.data;
     run.checkpoints.retain(|other| other.number < to);
     let anew: Vec<StepId> = run.step_ids().filter(|id| !checkpoint.ended.contains(id)).collect();
+    let anew = go_back(run, anew, checkpoint.steps);
     for &step in &anew {
         if run.step(step).state != StepState::Pending {
             // Not ended yet in any sense that others could rely on: all are pending before needs are counted.

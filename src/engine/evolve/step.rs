@@ -1,7 +1,7 @@
 //! What events about steps change.
 
 use crate::engine::meters::add_phase;
-use crate::engine::run::{NeedState, Run, StepRun};
+use crate::engine::run::{NeedState, Run, RunResult, StepRun};
 use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::{Event, EventKind, TakeOver};
@@ -17,11 +17,18 @@ use std::sync::Arc;
 pub(super) fn evolve(run: &mut Run, event: &Event) {
     let at = event.at;
     match &event.kind {
-        EventKind::StepReady { step, input, .. } => {
+        EventKind::StepReady { step, input, process, .. } => {
             set_state(run, *step, StepState::Ready, at);
             if let Some(input) = input {
-                run.step_mut(*step).input = Some(input.clone());
+                let entry = run.step_mut(*step);
+                (entry.input, entry.process) = (Some(input.clone()), process.clone());
             }
+        }
+        EventKind::StepPreparing { step } => {
+            let entry = run.step_mut(*step);
+            entry.asked += 1;
+            entry.preparing = Some(entry.asked);
+            run.preparing += 1;
         }
         EventKind::StepWaiting { step, why, until } => wait(run, *step, why, *until, at),
         EventKind::StepSkipped { step, why } => {
@@ -37,7 +44,10 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         }
         EventKind::StepFailed { step, failure } => fail_step(run, *step, failure, at),
         EventKind::StepUnknown { step } => set_state(run, *step, StepState::Unknown, at),
-        EventKind::StepCancelling { step, .. } => set_state(run, *step, StepState::Cancelling, at),
+        EventKind::StepCancelling { step, because } => {
+            set_state(run, *step, StepState::Cancelling, at);
+            run.step_mut(*step).cancelled_by = *because;
+        }
         EventKind::StepCancelled { step, because, cause } => {
             let entry = run.step_mut(*step);
             (entry.cancelled_by, entry.ended_by) = (*because, *cause);
@@ -145,9 +155,10 @@ fn leave_queue(run: &mut Run, step: StepId) {
 pub(super) fn set_state(run: &mut Run, step: StepId, state: StepState, at: Micros) {
     leave_queue(run, step);
     let entry = run.step_mut(step);
-    let (old, wait, since) = (entry.state, entry.wait.take(), entry.since);
+    let (old, wait, since, asked) = (entry.state, entry.wait.take(), entry.since, entry.preparing.take());
     entry.state = state;
     entry.since = at;
+    run.preparing -= u32::from(asked.is_some());
     if run.started.is_some() {
         add_phase(&mut run.meters.phases, old, wait.as_ref().map(|(why, _)| why), at.saturating_sub(since));
     }
@@ -171,7 +182,6 @@ pub(super) fn set_state(run: &mut Run, step: StepId, state: StepState, at: Micro
 }
 
 fn fail_step(run: &mut Run, step: StepId, failure: &Failure, at: Micros) {
-    run.fresh_failure = true;
     let entry = run.step_mut(step);
     if failure.class == FailureClass::Unknown {
         // Nobody's failed attempt as long as it could be done again; now it is one that was not made good.
@@ -179,6 +189,8 @@ fn fail_step(run: &mut Run, step: StepId, failure: &Failure, at: Micros) {
     }
     entry.failure = Some(Arc::new(failure.clone()));
     end_step(run, step, StepState::Failed, at);
+    // What one item of many lacks is its step's to judge.
+    run.fresh_failure |= !run.is_excused(step);
 }
 
 fn end_step(run: &mut Run, step: StepId, state: StepState, at: Micros) {
@@ -193,6 +205,7 @@ fn end_step(run: &mut Run, step: StepId, state: StepState, at: Micros) {
         let (dependent, on) = run.dependents[step.index()][at];
         tell(run, dependent, step, on);
     }
+    look_for_early(run, step);
     advance_cursors(run);
 }
 
@@ -203,6 +216,17 @@ pub(super) fn advance_cursors(run: &mut Run) {
     }
     while run.by_level.get(run.level_cursor).is_some_and(|step| run.has_had_its_turn(*step)) {
         run.level_cursor += 1;
+    }
+}
+
+/// Who goes on as soon as it has enough may have it now.
+fn look_for_early(run: &mut Run, ended: StepId) {
+    let of = run.step(ended).item.map_or(ended, |item| item.of);
+    for at in 0..run.dependents[of.index()].len() {
+        let (dependent, _) = run.dependents[of.index()][at];
+        if run.ends_others(dependent) && run.is_early(dependent) {
+            run.open.push(dependent);
+        }
     }
 }
 
@@ -264,6 +288,8 @@ pub(super) fn reopen(run: &mut Run, step: StepId, at: Micros) {
         started: None,
         ended: None,
         failure: None,
+        process: None,
+        scores: None,
         ..entry.clone()
     };
     // Another need may have been lost for good: then the step is skipped again, for that reason.
@@ -278,6 +304,7 @@ pub(super) fn reopen(run: &mut Run, step: StepId, at: Micros) {
     // There is something to do again, so whether what was done will do is not the question any more.
     if !seeded(Bug::QuestionStays) {
         (run.question, run.accepted) = (None, None);
+        run.result = RunResult::Open;
     }
     set_cursors_back(run);
 }

@@ -67,6 +67,11 @@ pub(crate) fn idle_step(state: StepState) -> StepView {
         failure: None,
         pinned: None,
         undo_failed: false,
+        preparing: false,
+        item: None,
+        items: None,
+        gone: false,
+        scores: None,
     }
 }
 

@@ -1,0 +1,154 @@
+//! How a run's graph changes while it runs: steps join it, leave it, need others than before.
+//!
+//! Steps are appended, so the numbers of those that are there hold; a step that leaves keeps its number and is marked.
+//! The run has a definition of its own, which grows with it. An item of a `for_each` is a step like any other: it needs
+//! what its step needed, and its step now needs the end of all of its items.
+
+use super::gates::Gates;
+use super::graph;
+use super::make::{Classes, new_step};
+use super::run::{Item, Items, Run};
+use crate::model::expression::Expression;
+use crate::model::growth::{Addition, item_name};
+use crate::model::id::StepId;
+use crate::model::state::{SkipReason, StepState};
+use crate::model::step::{Need, NeedOn, Semaphore, Step};
+use crate::model::time::Micros;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Steps join the graph.
+pub(crate) fn add(run: &mut Run, by: Option<StepId>, added: &Addition, at: Micros) {
+    let first = run.steps.len();
+    match (added, by) {
+        (Addition::Items(list), Some(by)) => cut(run, by, list, at),
+        (Addition::Items(_), None) => return,
+        (Addition::Steps(steps), by) => steps.iter().for_each(|step| append(run, step.clone(), by, None, at)),
+    }
+    changed(run, first);
+}
+
+/// A step is cut into items.
+fn cut(run: &mut Run, of: StepId, list: &Arc<Value>, at: Micros) {
+    let count = list.as_array().map_or(0, Vec::len);
+    let spec = run.spec(of).clone();
+    let first = run.steps.len();
+    for index in 0..count {
+        let item = Item { of, index: u32::try_from(index).unwrap_or(u32::MAX) };
+        append(run, item_of(&spec, index), Some(of), Some(item), at);
+    }
+    let steps: Vec<StepId> = (first..first + count).map(StepId::from_index).collect();
+    let needs = steps.iter().map(|step| Need { step: *step, on: NeedOn::Completed }).collect();
+    if count > 0 {
+        Arc::make_mut(&mut run.workflow).steps[of.index()].needs = needs;
+    }
+    let entry = run.step_mut(of);
+    entry.preparing = None;
+    entry.started.get_or_insert(at);
+    entry.items = Some(Items { list: list.clone(), steps });
+}
+
+/// The definition of an item. What concerns the whole stays with its step.
+fn item_of(spec: &Step, index: usize) -> Step {
+    let within = spec.for_each.as_ref().and_then(|for_each| for_each.max_parallel);
+    Step {
+        id: item_name(&spec.id, index),
+        for_each: None,
+        within: within.map(|permits| Semaphore { name: format!("max_parallel of {}", spec.id).into(), permits }),
+        condition: spec.condition.clone().filter(is_about_items),
+        output: Vec::new(),
+        critical: false,
+        pivot: false,
+        ..spec.clone()
+    }
+}
+
+/// Whether an expression looks at the item: then it is asked for each of them.
+pub(crate) fn is_about_items(expression: &Expression) -> bool {
+    expression.filters().any(|filter| filter.text().contains("$item") || filter.text().contains("$index"))
+}
+
+fn append(run: &mut Run, step: Step, brought_by: Option<StepId>, item: Option<Item>, at: Micros) {
+    let homes = match item {
+        Some(item) => (run.home[item.of.index()], run.undo_home[item.of.index()]),
+        None => {
+            let mut classes = Classes::going_on(&run.workflow, &run.agents, std::mem::take(&mut run.classes));
+            let homes = (classes.of_own_work(&step), step.compensate.as_deref().map(|undo| classes.of_own_work(undo)));
+            step.fallback.iter().for_each(|fallback| classes.of_fallback(&step, fallback));
+            run.classes = classes.list;
+            homes
+        }
+    };
+    while run.queue.classes() < run.classes.len() {
+        run.queue.add_class();
+    }
+    run.home.push(homes.0);
+    run.undo_home.push(homes.1);
+    let mut entry = new_step(&step, homes.0);
+    (entry.brought_by, entry.item, entry.since) = (brought_by, item, at);
+    run.steps.push(entry);
+    Arc::make_mut(&mut run.workflow).steps.push(step);
+}
+
+/// Steps leave the graph.
+pub(crate) fn remove(run: &mut Run, steps: &[StepId]) {
+    for &step in steps {
+        leave(run, step);
+    }
+    changed(run, run.steps.len());
+}
+
+/// A step leaves the graph: nothing waits for it, and it waits for nothing.
+pub(crate) fn leave(run: &mut Run, step: StepId) {
+    let entry = run.step_mut(step);
+    (entry.gone, entry.state, entry.skip) = (true, StepState::Skipped, Some(SkipReason::ByHand));
+    (entry.wait, entry.preparing, entry.take_over) = (None, None, None);
+    Arc::make_mut(&mut run.workflow).steps[step.index()].needs.clear();
+}
+
+/// Steps that had left are there again, as they were.
+pub(crate) fn restore(run: &mut Run, steps: &[(StepId, Vec<Need>)], at: Micros) {
+    for (step, needs) in steps {
+        let entry = run.step_mut(*step);
+        (entry.gone, entry.state, entry.skip, entry.since) = (false, StepState::Pending, None, at);
+        Arc::make_mut(&mut run.workflow).steps[step.index()].needs.clone_from(needs);
+    }
+    changed(run, run.steps.len());
+}
+
+/// A step needs others than before.
+pub(crate) fn rewire(run: &mut Run, step: StepId, needs: &[Need]) {
+    Arc::make_mut(&mut run.workflow).steps[step.index()].needs = needs.to_vec();
+    changed(run, run.steps.len());
+}
+
+/// A step that was cut into items is whole again, to be cut anew: its items leave.
+pub(crate) fn make_whole(run: &mut Run, step: StepId) {
+    let Some(items) = run.step_mut(step).items.take() else { return };
+    let needs = items.steps.first().map(|first| run.spec(*first).needs.clone());
+    for item in items.steps {
+        leave(run, item);
+    }
+    if let Some(needs) = needs {
+        Arc::make_mut(&mut run.workflow).steps[step.index()].needs = needs;
+    }
+}
+
+/// Computes anew what follows from the graph. `first`: the first of the steps that are new.
+pub(crate) fn changed(run: &mut Run, first: usize) {
+    let workflow = run.workflow.clone();
+    let shape = Arc::new(graph::shape(&workflow));
+    run.tails = graph::tails(&shape, &graph::weights(&workflow));
+    let mut by_level = shape.order.clone();
+    by_level.sort_by_key(|step| shape.level[step.index()]);
+    (run.by_level, run.shape) = (Arc::new(by_level), shape);
+    run.dependents = vec![Vec::new(); workflow.steps.len()];
+    for id in workflow.step_ids() {
+        for need in &workflow.step(id).needs {
+            run.dependents[need.step.index()].push((id, need.on));
+        }
+    }
+    run.gates = Gates::of(&workflow);
+    debug_assert!(run.steps[first..].iter().all(|step| step.state == StepState::Pending));
+    run.recount();
+}

@@ -1,0 +1,306 @@
+//! What has to be known before a step can go on: whether its condition holds, what it is told, what it is cut into.
+//!
+//! Paths are followed here, at once. Filters are programs, so they are asked of the outside ([`Computation`]); the step
+//! stays pending meanwhile. Either way what was found is recorded, once, and holds for every attempt.
+
+use super::decide::cancel;
+use super::decide::step::{done, give_up};
+use super::grow::is_about_items;
+use super::run::Run;
+use super::share::enough;
+use crate::model::aggregate::{From, Strategy};
+use crate::model::completion::{Failure, FailureClass};
+use crate::model::computation::{Computation, Computed, Found, Parts, Prepared};
+use crate::model::defaults::ITEMS_MAX;
+use crate::model::event::EventKind;
+use crate::model::expression::{Expression, follow, holds_filters, is_true};
+use crate::model::growth::{Addition, cut};
+use crate::model::id::{Name, RunId, StepId};
+use crate::model::state::{SkipReason, StepState, WaitReason};
+use crate::model::step::{EnvValue, Step, Work};
+use crate::model::time::Micros;
+use serde_json::Value;
+use std::sync::Arc;
+
+type Decided = Vec<(RunId, EventKind)>;
+
+/// A pending step whose needs are met goes on: with what can be found at once, else it is asked for.
+pub(crate) fn begin(run: &Run, now: Micros, step: StepId, decided: &mut Decided) {
+    match found_at_once(run, step) {
+        Some(found) => follows(run, now, step, found, decided),
+        None => decided.push((run.id, EventKind::StepPreparing { step })),
+    }
+}
+
+/// An answer has come.
+pub(crate) fn answered(run: &Run, now: Micros, computed: &Computed, decided: &mut Decided) {
+    let found = computed.found.clone();
+    let Some(step) = computed.step else {
+        if run.result_asked == Some(computed.ticket) {
+            let (value, failure) = match found {
+                Ok(Found::Result(value)) => (Some(value), None),
+                Ok(_) => (None, Some("its values are not there".to_owned())),
+                Err(message) => (None, Some(message)),
+            };
+            let failure = failure.map(|message| Failure::new(FailureClass::Permanent, message));
+            decided.push((run.id, EventKind::ResultReady { value, failure }));
+        }
+        return;
+    };
+    // The step may have been ended or taken over since.
+    if run.steps.get(step.index()).is_some_and(|entry| entry.preparing == Some(computed.ticket)) {
+        follows(run, now, step, found, decided);
+    }
+}
+
+/// What follows from what was found.
+fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, decided: &mut Decided) {
+    let spec = run.spec(step);
+    let checkpoint = |decided: &mut Decided| {
+        if spec.critical {
+            let made = decided.iter().filter(|(_, kind)| matches!(kind, EventKind::CheckpointMade { .. })).count();
+            let last = run.checkpoints.iter().map(|checkpoint| checkpoint.number).max().unwrap_or(0);
+            let checkpoint = last + 1 + u32::try_from(made).unwrap_or(u32::MAX);
+            decided.push((run.id, EventKind::CheckpointMade { checkpoint, step }));
+        }
+    };
+    match found {
+        Ok(Found::Refused) => decided.push((run.id, EventKind::StepSkipped { step, why: SkipReason::Condition })),
+        Ok(Found::Items(list)) => {
+            checkpoint(decided);
+            let added = Addition::Items(list);
+            decided.push((run.id, EventKind::StepsAdded { by: Some(step), added, edit: None }));
+        }
+        Ok(Found::Input(Prepared { input, missing, process })) => {
+            checkpoint(decided);
+            decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing, process }));
+            if let Work::Approval { timeout, default, .. } = &spec.work {
+                let until = timeout.filter(|_| default.is_some()).map(|timeout| now + timeout);
+                decided.push((run.id, EventKind::StepWaiting { step, why: WaitReason::Approval, until }));
+            }
+            end_the_rest(run, step, decided);
+        }
+        Ok(Found::Result(_)) => {}
+        // Whoever stands in for it would be asked with the same input.
+        Err(message) => give_up(run, step, Failure::new(FailureClass::Permanent, message), decided),
+    }
+}
+
+/// Who has enough does not need the others any more.
+fn end_the_rest(run: &Run, step: StepId, decided: &mut Decided) {
+    if !run.is_early(step) {
+        return;
+    }
+    for source in run.sources_of(step) {
+        let state = run.step(source).state;
+        if !state.ended() && !matches!(state, StepState::Cancelling | StepState::Compensating) {
+            cancel::one(run, source, Some(step), decided);
+        }
+    }
+}
+
+/// All items of a step have ended: it is done, or has failed with them.
+pub(crate) fn close(run: &Run, step: StepId, decided: &mut Decided) {
+    let Some(items) = &run.step(step).items else { return };
+    let (succeeded, lost, counted) = run.items_so_far(step);
+    if enough(run.success_of(step), succeeded, counted) {
+        let output = |id: &StepId| match run.step(*id).state {
+            StepState::Succeeded => run.step(*id).output.as_deref().cloned().unwrap_or_default(),
+            _ => Value::Null,
+        };
+        let outputs = Value::Array(items.steps.iter().map(output).collect());
+        done(run, step, &Arc::new(outputs), None, None, decided);
+        return;
+    }
+    let is_lost = |id: &&StepId| run.step(**id).state != StepState::Succeeded && !run.is_needless(**id);
+    let all: Vec<&StepId> = items.steps.iter().filter(is_lost).collect();
+    let failure = all.iter().find_map(|id| run.step(**id).failure.as_deref());
+    let class = failure.map_or(FailureClass::Cancelled, |failure| failure.class);
+    let first = all.first().map_or(String::new(), |id| format!(", the first of them {}", run.spec(**id).id));
+    let message = format!("{lost} of {counted} items did not succeed{first}");
+    let injected = failure.is_some_and(|failure| failure.injected);
+    let failure = Failure { injected, ..Failure::new(class, message) };
+    decided.push((run.id, EventKind::StepFailed { step, failure }));
+}
+
+/// The value of an expression, where no program is needed. `None` inside: there is nothing at its path.
+fn at_once<'v>(expression: &Expression, data: &'v Value) -> Option<Result<Option<&'v Value>, String>> {
+    match expression {
+        Expression::Path(path) => Some(Ok(path.get(data))),
+        Expression::Filter(filter) => filter.path().map(|path| follow(path, data).map(Some)),
+        Expression::Template(_) => None,
+    }
+}
+
+/// Whether a step's condition is asked now: that of a step that is cut into items may be about them.
+fn asks_condition(spec: &Step) -> bool {
+    spec.condition.as_ref().is_some_and(|condition| spec.for_each.is_none() || !is_about_items(condition))
+}
+
+/// What can be found without the outside; `None`: something cannot.
+fn found_at_once(run: &Run, step: StepId) -> Option<Result<Found, String>> {
+    let (spec, data) = (run.spec(step), &*run.data);
+    if let Some(condition) = spec.condition.as_ref().filter(|_| asks_condition(spec)) {
+        match at_once(condition, data)? {
+            Ok(value) if is_true(value) => {}
+            Ok(_) => return Some(Ok(Found::Refused)),
+            Err(why) => return Some(Err(format!("`if` cannot be computed: {why}"))),
+        }
+    }
+    if let Some(for_each) = &spec.for_each {
+        return Some(match at_once(&for_each.items, data)? {
+            Ok(Some(list)) => cut(list, for_each.chunk, ITEMS_MAX).map(|list| Found::Items(Arc::new(list))),
+            Ok(None) => Err("the list of `for_each` is missing: the data has no such path".to_owned()),
+            Err(why) => Err(format!("the list of `for_each` cannot be computed: {why}")),
+        });
+    }
+    let computes = matches!(spec.work, Work::Aggregate(_)) || spec.with.values().any(holds_filters);
+    if computes || is_process_computed(run, spec) {
+        return None;
+    }
+    let mut payload = spec.with.clone();
+    let mut missing = Vec::new();
+    for mapping in &spec.input {
+        match at_once(&mapping.source, data)? {
+            Ok(Some(value)) => {
+                payload.insert(mapping.key.clone(), value.clone());
+            }
+            Ok(None) if mapping.required => {
+                let (key, path) = (&mapping.key, path_of(&mapping.source));
+                return Some(Err(format!("required input {key} is missing: the data has no {path}")));
+            }
+            Ok(None) => missing.push(mapping.key.clone()),
+            Err(why) => return Some(Err(format!("input {} cannot be computed: {why}", mapping.key))),
+        }
+    }
+    let input = Arc::new(Value::Object(payload));
+    Some(Ok(Found::Input(Prepared { input, missing, process: None })))
+}
+
+fn path_of(source: &Expression) -> String {
+    match source {
+        Expression::Path(path) => path.to_string(),
+        other => other.filters().next().map_or_else(String::new, |filter| filter.text().to_owned()),
+    }
+}
+
+/// Whether the process of a step is told something that has to be computed.
+fn is_process_computed(run: &Run, spec: &Step) -> bool {
+    let computed = |text: &str| text.contains("${{");
+    let env = spec.env.iter().chain(&run.workflow.env);
+    let mut env = env.filter_map(|(_, value)| match value {
+        EnvValue::Text(text) => Some(text),
+        EnvValue::FromEnv { .. } => None,
+    });
+    spec.is_process()
+        && (env.any(|text| computed(text))
+            || matches!(&spec.work, Work::Command { argv } if argv.iter().any(|part| computed(part))))
+}
+
+/// What is asked of the outside for a step, or for the run's result.
+pub(crate) fn computation(run: &Run, step: Option<StepId>) -> Computation {
+    let spec = step.map(|step| run.spec(step));
+    let mut parts = Parts::default();
+    if let Some(spec) = spec {
+        parts = Parts { condition: asks_condition(spec), items: spec.for_each.is_some() };
+    }
+    let from = match (spec.map(|spec| &spec.work), &run.workflow.result) {
+        (Some(Work::Aggregate(aggregate)), _) => Some(&aggregate.from),
+        (None, Some(result)) => Some(&result.from),
+        _ => None,
+    };
+    let sources = match from {
+        Some(From::Steps(from)) => run.sources(from),
+        _ => Vec::new(),
+    };
+    let source = |id: StepId| {
+        let entry = run.step(id);
+        (run.spec(id).id.clone(), entry.output.clone().filter(|_| entry.state == StepState::Succeeded))
+    };
+    Computation {
+        run: run.id,
+        run_name: run.name.clone(),
+        seed: run.seed,
+        step,
+        ticket: match step {
+            Some(step) => run.step(step).preparing.unwrap_or_default(),
+            None => run.result_asked.unwrap_or_default(),
+        },
+        workflow: run.workflow.clone(),
+        data: run.data.clone(),
+        item: step.and_then(|step| run.item_of(step)),
+        outputs: if looks_at_outputs(run, spec) { outputs(run) } else { Vec::new() },
+        sources: sources.into_iter().map(source).collect(),
+        parts,
+    }
+}
+
+/// What the steps returned so far, items aside: their step returns all of them.
+fn outputs(run: &Run) -> Vec<(Name, Arc<Value>)> {
+    let own = run.step_ids().filter(|id| run.step(*id).item.is_none() && !run.step(*id).gone);
+    own.filter_map(|id| Some((run.spec(id).id.clone(), run.step(id).output.clone()?))).collect()
+}
+
+/// Whether a filter of the step, or of the run's result, looks at what steps returned. One that only might is taken for
+/// one that does.
+fn looks_at_outputs(run: &Run, spec: Option<&Step>) -> bool {
+    let text = match spec {
+        Some(spec) => serde_json::to_string(&(spec, &run.workflow.env)),
+        None => serde_json::to_string(&run.workflow.result),
+    };
+    text.is_ok_and(|text| text.contains("$outputs"))
+}
+
+impl Run {
+    /// What an aggregate step takes.
+    fn sources_of(&self, step: StepId) -> Vec<StepId> {
+        match &self.spec(step).work {
+            Work::Aggregate(aggregate) => match &aggregate.from {
+                From::Steps(from) => self.sources(from),
+                From::Source(_) => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// These steps, or their items where they were cut; without what was left out for good reason.
+    fn sources(&self, from: &[StepId]) -> Vec<StepId> {
+        let of = |id: &StepId| match &self.step(*id).items {
+            Some(items) => items.steps.clone(),
+            None => vec![*id],
+        };
+        from.iter().flat_map(of).filter(|id| !self.step(*id).gone && !self.is_needless(*id)).collect()
+    }
+
+    /// Whether an aggregate that need not wait for all has enough.
+    pub(crate) fn is_early(&self, step: StepId) -> bool {
+        let spec = self.spec(step);
+        let Work::Aggregate(aggregate) = &spec.work else { return false };
+        let From::Steps(from) = &aggregate.from else { return false };
+        let others = spec.needs.iter().filter(|need| !from.contains(&need.step));
+        let is_met = |step, on| self.need_state(step, on) == super::run::NeedState::Met;
+        if !self.ends_others(step) || !others.into_iter().all(|need| is_met(need.step, need.on)) {
+            return false;
+        }
+        let sources = self.sources(from);
+        let there = sources.iter().filter(|id| self.step(**id).state == StepState::Succeeded);
+        let mut values = there.filter_map(|id| self.step(*id).output.as_deref());
+        match &aggregate.strategy {
+            Strategy::First => values.next().is_some(),
+            Strategy::Vote { by, quorum: Some(quorum) } => {
+                let whole = |id: &StepId| self.spec(*id).for_each.is_some() && self.step(*id).items.is_none();
+                if from.iter().any(|id| whole(id) && !self.step(*id).state.ended()) {
+                    return false;
+                }
+                let voted: Option<Vec<&Value>> = values
+                    .map(|value| by.as_ref().map_or(Some(value), |by| at_once(by, value)?.ok().flatten()))
+                    .collect();
+                // Where a program says what is compared, all are waited for.
+                let Some(voted) = voted else { return false };
+                let most = voted.iter().map(|vote| voted.iter().filter(|other| *other == vote).count()).max();
+                most.is_some_and(|most| most >= quorum.votes(sources.len()))
+            }
+            _ => false,
+        }
+    }
+}
