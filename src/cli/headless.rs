@@ -209,6 +209,7 @@ impl Watch {
             return None;
         }
         self.seen = event.seq;
+        self.names.hear(event);
         match event.kind {
             EventKind::RunStarted { .. } => self.names.started = self.names.started.or(Some(event.at)),
             // What is frozen is still under way: only a drained run can be left.

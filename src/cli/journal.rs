@@ -78,11 +78,12 @@ impl<'k> Lines<'k> {
 /// The names in a journal before its first event: agents are numbered by their place in the workflow.
 pub(crate) fn names(run: Name, workflow: Arc<Workflow>) -> Names {
     let agents = workflow.agents.iter().map(|agent| agent.id.clone()).collect();
-    Names { run, workflow, agents, started: None }
+    Names { run, workflow, agents, started: None, joined: Vec::new(), items: std::collections::BTreeMap::new() }
 }
 
-/// Follows an event: the run starts, or goes on under another definition.
+/// Follows an event: the run starts, grows, or goes on under another definition.
 pub(crate) fn follow(names: &mut Names, event: &Event) {
+    names.hear(event);
     match &event.kind {
         EventKind::RunStarted { .. } => names.started = Some(event.at),
         EventKind::WorkflowChanged { workflow, .. } => {

@@ -68,9 +68,12 @@ pub(crate) fn critical_path(run: &Run, now: Micros) -> Micros {
     let mut longest = Micros::ZERO;
     for &id in &run.shape.order {
         let step = run.step(id);
-        let own = step.started.map_or(Micros::ZERO, |start| step.ended.unwrap_or(now) - start);
+        // A step that was cut takes as long as its items, and ends with the last of them.
+        let cut = step.items.as_ref().is_some_and(|items| !items.steps.is_empty());
+        let begun = if cut { step.ended } else { step.started };
+        let own = begun.map_or(Micros::ZERO, |start| step.ended.unwrap_or(now) - start);
         // After a retry by hand a need may have ended later than a step that relied on its first end began.
-        let earlier = |need: StepId| run.step(need).ended.is_some_and(|end| step.started.is_some_and(|s| end <= s));
+        let earlier = |need: StepId| run.step(need).ended.is_some_and(|end| begun.is_some_and(|s| end <= s));
         let needs = run.spec(id).needs.iter().map(|need| need.step);
         let before = needs.filter(|need| earlier(*need)).map(|need| chain[need.index()]).max();
         chain[id.index()] = own + before.unwrap_or(Micros::ZERO);

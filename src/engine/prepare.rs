@@ -68,8 +68,8 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
         Ok(Found::Refused) => decided.push((run.id, EventKind::StepSkipped { step, why: SkipReason::Condition })),
         Ok(Found::Items(list)) => {
             checkpoint(decided);
-            let added = Addition::Items(list);
-            decided.push((run.id, EventKind::StepsAdded { by: Some(step), added, edit: None }));
+            let (by, first, added) = (Some(step), run.next_step(), Addition::Items(list));
+            decided.push((run.id, EventKind::StepsAdded { by, first, added, edit: None }));
         }
         Ok(Found::Input(Prepared { input, missing, process })) => {
             checkpoint(decided);

@@ -37,7 +37,8 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
     let obstacles = obstacles(world, run);
     let steps: Vec<StepView> = run.step_ids().map(|id| step_view(run, id, &obstacles)).collect();
     let mut counts = Counts::default();
-    steps.iter().filter(|step| !step.gone).for_each(|step| counts.add(step.state));
+    let whole = |step: &&StepView| !step.gone && step.items.is_none_or(|items| items == 0);
+    steps.iter().filter(whole).for_each(|step| counts.add(step.state));
     let undoable = run.steps.len() <= PREVIEW_STEPS_MAX && run.workflow.steps.iter().any(|s| s.compensate.is_some());
     RunView {
         id: run.id,

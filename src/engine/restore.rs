@@ -44,6 +44,11 @@ fn fits(run: &Run, event: &Event) -> Result<(), String> {
     if event.kind.step().is_some_and(|step| step.index() >= run.steps.len()) {
         return Err("it names a step that the workflow does not have".to_owned());
     }
+    if let EventKind::StepsAdded { first, .. } = &event.kind
+        && *first != run.next_step()
+    {
+        return Err("it adds steps in a place where others are".to_owned());
+    }
     let mut foreign = false;
     let agents = run.agents.len();
     event.kind.clone().map_agents(|agent| {

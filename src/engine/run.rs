@@ -328,6 +328,10 @@ impl Run {
     pub(crate) fn spec(&self, id: StepId) -> &Step {
         self.workflow.step(id)
     }
+    /// The number that the next step to join has.
+    pub(crate) fn next_step(&self) -> StepId {
+        StepId::from_index(self.steps.len())
+    }
     /// The item that a step is about, and its number.
     pub(crate) fn item_of(&self, id: StepId) -> Option<(Arc<Value>, u32)> {
         let item = self.step(id).item?;

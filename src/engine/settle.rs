@@ -95,7 +95,8 @@ fn skip_lost(run: &mut Run, decided: &mut Decided) {
 fn open_steps(run: &mut Run, now: Micros, decided: &mut Decided) {
     // A step that was opened again together with its needs may stand in the list twice.
     let mut seen = BTreeSet::new();
-    for step in std::mem::take(&mut run.open) {
+    let mut open = std::mem::take(&mut run.open).into_iter();
+    while let Some(step) = open.next() {
         let entry = run.step(step);
         let opens = entry.state == StepState::Pending && entry.preparing.is_none() && !entry.gone;
         if !opens || !seen.insert(step) || entry.unmet != 0 && !run.is_early(step) {
@@ -105,6 +106,11 @@ fn open_steps(run: &mut Run, now: Micros, decided: &mut Decided) {
             prepare::close(run, step, decided);
         } else {
             prepare::begin(run, now, step, decided);
+        }
+        if matches!(decided.last(), Some((_, EventKind::StepsAdded { .. }))) {
+            // Who joins next has another number.
+            run.open.extend(open);
+            return;
         }
     }
 }

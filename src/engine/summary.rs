@@ -1,13 +1,14 @@
 //! A run's numbers: everything its result document is made of.
 
 use super::figures::{critical_path, elapsed, figures, lower_bound};
-use super::run::Run;
+use super::run::{Run, RunResult};
+use super::waits::standing;
 use super::world::World;
 use crate::model::completion::Failure;
 use crate::model::id::{AgentId, Name, StepId};
 use crate::model::state::{RunStatus, StepState};
 use crate::model::time::Micros;
-use crate::model::view::{AgentSummary, RunSummary, Saving, StepError, StepSummary};
+use crate::model::view::{AgentSummary, Counts, RunSummary, Saving, StepError, StepSummary};
 use std::collections::BTreeMap;
 
 pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
@@ -19,16 +20,22 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
     let recovered = hit.iter().filter(|(step, _)| step.state == StepState::Succeeded);
     let repairs: Vec<Micros> = recovered.filter_map(|(step, at)| step.ended.map(|end| end - *at)).collect();
     let (succeeded, counted) = run.share();
-    let steps = run.step_ids().map(|id| {
+    let there = || run.step_ids().filter(|id| !run.step(*id).gone);
+    let mut counts = Counts::default();
+    let whole = |id: &StepId| run.step(*id).items.as_ref().is_none_or(|items| items.steps.is_empty());
+    there().filter(whole).for_each(|id| counts.add(run.step(id).state));
+    let steps = there().map(|id| {
         let step = run.step(id);
         StepSummary {
             step: run.spec(id).id.clone(),
-            state: step.state,
+            state: standing(world, run, id).0,
             attempts: step.attempts,
             agent: step.log.back().map(|attempt| name(attempt.agent)),
             started: step.started.map(|at| at - started),
             ended: step.ended.map(|at| at - started),
             injected: step.injected,
+            scores: step.scores.clone(),
+            items: step.items.as_ref().map(|items| u32::try_from(items.steps.len()).unwrap_or(u32::MAX)),
         }
     });
     RunSummary {
@@ -41,8 +48,12 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         seq: run.seq,
         saving: Saving::default(),
         data: (*run.data).clone(),
-        outputs: run
-            .step_ids()
+        result: match &run.result {
+            RunResult::Found(value) => Some(value.clone()),
+            _ => None,
+        },
+        outputs: there()
+            .filter(|id| run.step(*id).item.is_none())
             .filter_map(|id| Some((run.spec(id).id.clone(), run.step(id).output.clone()?)))
             .collect(),
         elapsed,
@@ -55,7 +66,7 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         retries: run.meters.retries,
         fallbacks: run.meters.fallbacks,
         success_rate: if counted == 0 { 1.0 } else { f64::from(succeeded) / f64::from(counted) },
-        counts: run.counts,
+        counts,
         mode: run.mode,
         mode_reason: run.mode_reason.clone(),
         usage: run.meters.usage,
@@ -121,7 +132,20 @@ fn errors(world: &World, run: &Run) -> Vec<StepError> {
         Some(undo) => undo.before == StepState::Failed,
         None => run.step(id).state == StepState::Failed,
     };
-    let own = |id: StepId| run.step(id).failure.as_deref().filter(|_| failed(id));
+    // A step that was cut has failed with its items.
+    let itself = |id: StepId| run.step(id).items.as_ref().is_none_or(|items| items.steps.is_empty());
+    let own = |id: StepId| run.step(id).failure.as_deref().filter(|_| failed(id) && itself(id));
+    let of_result = match &run.result {
+        RunResult::Failed(failure) => Some(StepError {
+            step: "result".into(),
+            item: None,
+            failure: (**failure).clone(),
+            attempts: 0,
+            agent: None,
+            undo: false,
+        }),
+        _ => None,
+    };
     run.step_ids()
         .flat_map(|id| {
             let all = own(id).map(|failure| (failure, false)).into_iter();
@@ -131,7 +155,9 @@ fn errors(world: &World, run: &Run) -> Vec<StepError> {
             let failure: Failure = failure.clone();
             let step = run.step(id);
             let agent = step.log.back().map(|attempt| world.registry.agent(attempt.agent).definition.id.clone());
-            StepError { step: run.spec(id).id.clone(), failure, attempts: step.attempts, agent, undo }
+            let (of, item) = step.item.map_or((id, None), |item| (item.of, Some(item.index)));
+            StepError { step: run.spec(of).id.clone(), item, failure, attempts: step.attempts, agent, undo }
         })
+        .chain(of_result)
         .collect()
 }

@@ -184,6 +184,8 @@ pub enum EventKind {
         /// The step that brought them; without one a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<StepId>,
+        /// The number of the first of them; the others follow.
+        first: StepId,
         /// What joined.
         added: Addition,
         /// The number of the edit that it belongs to, if a person did it.
@@ -627,7 +629,8 @@ pub fn done<'e>(events: impl IntoIterator<Item = &'e EventKind>) -> Done {
             EventKind::StepCancelled { step, because: Some(of), .. } if of == step => {
                 note(&mut done.cancelled, *step);
             }
-            EventKind::StepCancelled { step, because: Some(_), .. } => note(&mut done.dependents, *step),
+            EventKind::StepCancelling { step, because: Some(_) }
+            | EventKind::StepCancelled { step, because: Some(_), .. } => note(&mut done.dependents, *step),
             EventKind::StepTakenOver { step, then: TakeOver::Reassign(_) } => note(&mut done.reassigned, *step),
             _ => {}
         }

@@ -65,6 +65,17 @@ pub struct Edit {
     pub rewire: Vec<(StepId, Vec<Need>)>,
 }
 
+impl Addition {
+    /// How many steps join.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Items(list) => list.as_array().map_or(0, Vec::len),
+            Self::Steps(steps) => steps.len(),
+        }
+    }
+}
+
 /// The name of an item.
 #[must_use]
 pub fn item_name(step: &str, index: usize) -> Name {

@@ -418,6 +418,8 @@ pub struct RunSummary {
     pub data: Value,
     /// What each step returned, in the order of the file.
     pub outputs: Vec<(Name, Arc<Value>)>,
+    /// The value of the workflow's `result`, if it has one and it could be computed.
+    pub result: Option<Arc<Value>>,
     /// From start to end.
     pub elapsed: Micros,
     /// Attempt times added up.
@@ -484,8 +486,10 @@ pub struct AgentSummary {
 /// A final failure.
 #[derive(Clone, Debug)]
 pub struct StepError {
-    /// The step's name.
+    /// The step's name; that of the step which was cut, where it is an item.
     pub step: Name,
+    /// The item's number, if it is one.
+    pub item: Option<u32>,
     /// The last failure.
     pub failure: Failure,
     /// Attempts begun.
@@ -494,6 +498,14 @@ pub struct StepError {
     pub agent: Option<Name>,
     /// It was undoing the step that failed: what the step did is still there.
     pub undo: bool,
+}
+
+impl StepError {
+    /// What failed, as a command names it.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.item.map_or_else(|| self.step.clone(), |item| super::growth::item_name(&self.step, item as usize))
+    }
 }
 
 /// One step at the end of a run.
@@ -513,4 +525,8 @@ pub struct StepSummary {
     pub ended: Option<Micros>,
     /// Whether an injected fault struck it.
     pub injected: bool,
+    /// How good its output is, where that was looked at.
+    pub scores: Option<Arc<Scores>>,
+    /// How many items it was cut into.
+    pub items: Option<u32>,
 }

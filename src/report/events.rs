@@ -3,9 +3,10 @@
 //! Steps and agents go by name, times are milliseconds since the run started, reasons are words. The payload of a step
 //! is left out, and its output where it is large: both are in the result document or in the store.
 
-use super::result::usage_json;
+use super::result::{scores_json, usage_json};
 use crate::model::completion::{EndProof, Failure, Usage};
 use crate::model::event::{EndingWhy, Event, EventKind, TakeOver};
+use crate::model::growth::{Addition, item_name};
 use crate::model::id::{AgentId, Name, StepId};
 use crate::model::state::{BreakerState, EndCause, SkipReason, WaitReason};
 use crate::model::step::Fallback;
@@ -13,6 +14,7 @@ use crate::model::time::Micros;
 use crate::model::view::{AgentView, RunView};
 use crate::model::workflow::Workflow;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An output is part of its event up to this many bytes of JSON.
@@ -29,6 +31,10 @@ pub struct Names {
     pub agents: Vec<Name>,
     /// When the run started, by the engine's clock.
     pub started: Option<Micros>,
+    /// Steps that joined the run since, behind those of the workflow.
+    pub joined: Vec<Name>,
+    /// Which step each item belongs to, and its number.
+    pub items: BTreeMap<StepId, (StepId, u32)>,
 }
 
 impl Names {
@@ -40,12 +46,35 @@ impl Names {
             workflow: run.workflow.clone(),
             agents: agents.iter().map(|agent| agent.name.clone()).collect(),
             started: run.started,
+            joined: Vec::new(),
+            items: (0..).zip(&run.steps).filter_map(|(at, step)| Some((StepId(at), step.item?))).collect(),
+        }
+    }
+    /// Hears of an event before it is told: steps may have joined.
+    pub fn hear(&mut self, event: &Event) {
+        let EventKind::StepsAdded { by, first, added, .. } = &event.kind else { return };
+        if first.index() != self.workflow.steps.len() + self.joined.len() {
+            // They are known already: the picture that the names are from is newer than the event.
+            return;
+        }
+        match (added, by) {
+            (Addition::Items(_), Some(by)) => {
+                let of = self.step(*by).to_owned();
+                for (at, index) in (first.index()..).zip(0..added.count()) {
+                    self.joined.push(item_name(&of, index));
+                    self.items.insert(StepId::from_index(at), (*by, u32::try_from(index).unwrap_or(u32::MAX)));
+                }
+            }
+            (Addition::Steps(steps), _) => self.joined.extend(steps.iter().map(|step| step.id.clone())),
+            (Addition::Items(_), None) => {}
         }
     }
     /// A step's name.
     #[must_use]
     pub fn step(&self, id: StepId) -> &str {
-        self.workflow.steps.get(id.index()).map_or("?", |step| &step.id)
+        let joined = || self.joined.get(id.index().checked_sub(self.workflow.steps.len())?);
+        let own = self.workflow.steps.get(id.index()).map(|step| &step.id);
+        own.or_else(joined).map_or("?", |name| name)
     }
     /// An agent's name.
     #[must_use]
@@ -55,7 +84,8 @@ impl Names {
     /// A fallback of a step, by its place in the list.
     #[must_use]
     pub fn fallback(&self, step: StepId, place: u32) -> Option<&Fallback> {
-        self.workflow.steps.get(step.index())?.fallback.get(place as usize)
+        let of = self.items.get(&step).map_or(step, |(of, _)| *of);
+        self.workflow.steps.get(of.index())?.fallback.get(place as usize)
     }
     /// Milliseconds since the run started.
     fn since_start(&self, at: Micros) -> Value {
@@ -77,7 +107,11 @@ pub fn event_json(event: &Event, names: &Names) -> Value {
     out.insert("at_ms".to_owned(), names.since_start(event.at));
     out.insert("event".to_owned(), json!(event.kind.name()));
     if let Some(step) = event.kind.step() {
-        out.insert("step".to_owned(), json!(names.step(step)));
+        let item = names.items.get(&step);
+        out.insert("step".to_owned(), json!(names.step(item.map_or(step, |(of, _)| *of))));
+        if let Some((_, index)) = item {
+            out.insert("item".to_owned(), json!(index));
+        }
     }
     if let Some(attempt) = event.kind.attempt() {
         out.insert("attempt".to_owned(), json!(attempt));
@@ -117,7 +151,9 @@ fn own_members(kind: &EventKind, names: &Names) -> Value {
             json!({"fallback": fallback, "undo": undo.then_some(true)})
         }
         EventKind::AttemptEnding { why, .. } => json!({"reason": ending_word(*why)}),
-        EventKind::AttemptSucceeded { usage, .. } => json!({"resources": usage.as_ref().map(usage_json)}),
+        EventKind::AttemptSucceeded { usage, scores, .. } => {
+            json!({"resources": usage.as_ref().map(usage_json), "quality": scores.as_deref().map(scores_json)})
+        }
         EventKind::FallbackTaken { step, fallback } => {
             json!({"fallback": fallback, "to": names.fallback(*step, *fallback).map(fallback_json)})
         }
@@ -143,6 +179,24 @@ fn control_members(kind: &EventKind, names: &Names) -> Value {
         EventKind::RunCompensating { steps, to } => {
             json!({"steps": steps.iter().map(|step| names.step(*step)).collect::<Vec<_>>(), "checkpoint": to})
         }
+        EventKind::StepsAdded { first, added, .. } => {
+            let all = (first.index()..first.index() + added.count()).map(StepId::from_index);
+            json!({"steps": all.map(|step| names.step(step)).collect::<Vec<_>>()})
+        }
+        EventKind::StepsRemoved { steps, .. } => {
+            json!({"steps": steps.iter().map(|step| names.step(*step)).collect::<Vec<_>>()})
+        }
+        EventKind::StepsRestored { steps } => {
+            json!({"steps": steps.iter().map(|(step, _)| names.step(*step)).collect::<Vec<_>>()})
+        }
+        EventKind::StepRewired { needs, .. } => {
+            json!({"needs": needs.iter().map(|need| names.step(need.step)).collect::<Vec<_>>()})
+        }
+        EventKind::EditUndone { edit } => json!({"edit": edit}),
+        EventKind::ResultReady { failure, .. } => {
+            failure.as_ref().map_or(Value::Null, |failure| failed(failure, None, EndProof::Proved))
+        }
+        EventKind::StepCancelling { because, .. } => json!({"because": because.map(|step| names.step(step))}),
         EventKind::RunRolledBack { to } => json!({"checkpoint": to}),
         EventKind::RunEscalated { succeeded, counted } => json!({"succeeded": succeeded, "counted": counted}),
         EventKind::RunAnswered { approved } => json!({"approved": approved}),

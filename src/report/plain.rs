@@ -5,6 +5,7 @@
 use super::events::Names;
 use crate::model::completion::{EndProof, Failure};
 use crate::model::event::{EndingWhy, Event, EventKind, TakeOver};
+use crate::model::growth::Addition;
 use crate::model::id::{AgentId, StepId};
 use crate::model::safe::Safe;
 use crate::model::state::{BreakerState, EndCause, RunStatus, SkipReason, WaitReason};
@@ -38,6 +39,8 @@ pub const fn is_news(kind: &EventKind) -> bool {
             | EventKind::AttemptSucceeded { .. }
             | EventKind::AttemptEnding { .. }
             | EventKind::StepCancelling { .. }
+            | EventKind::StepPreparing { .. }
+            | EventKind::ResultPreparing
             | EventKind::StepCompensating { .. }
             | EventKind::AgentUnparked { .. }
             | EventKind::StrategyChosen { .. }
@@ -71,6 +74,17 @@ fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
         EventKind::RunPaused { frozen: true } => "frozen: what runs is halted where it stands".to_owned(),
         EventKind::RunPaused { .. } => "paused: nothing runs".to_owned(),
         EventKind::RunResumed => "resumed".to_owned(),
+        EventKind::StepsAdded { first, added, .. } => format!("joined by hand: {}", joined(*first, added, names)),
+        EventKind::StepsRemoved { steps, .. } => format!("left the graph: {}", named(steps.iter().copied(), names)),
+        EventKind::StepsRestored { steps } => {
+            format!("back in the graph: {}", named(steps.iter().map(|(step, _)| *step), names))
+        }
+        EventKind::EditUndone { edit } => format!("edit {edit} is taken back"),
+        EventKind::ResultPreparing => "everything has ended; the result is being computed".to_owned(),
+        EventKind::ResultReady { failure: None, .. } => "the result is there".to_owned(),
+        EventKind::ResultReady { failure: Some(failure), .. } => {
+            format!("there is no result: {}", failed(failure))
+        }
         EventKind::RunStopping => "stopping: running steps end first, the rest is cancelled".to_owned(),
         EventKind::RunCancelling { cause } => format!("ending the run: {}", cause_words(*cause)),
         EventKind::RunFinished { status, cause, .. } => finished(*status, *cause),
@@ -131,6 +145,17 @@ fn finished(status: RunStatus, cause: Option<EndCause>) -> String {
     }
 }
 
+/// The names of steps.
+fn named(steps: impl Iterator<Item = StepId>, names: &Names) -> String {
+    let all: Vec<String> = steps.map(|step| names.step(step).to_owned()).collect();
+    list(&all)
+}
+
+/// The names of steps that joined.
+fn joined(first: StepId, added: &Addition, names: &Names) -> String {
+    named((first.index()..first.index() + added.count()).map(StepId::from_index), names)
+}
+
 /// Why a run was ended early, in words.
 #[must_use]
 pub const fn cause_words(cause: EndCause) -> &'static str {
@@ -159,7 +184,18 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
         EventKind::StepSkipped { why: SkipReason::NotNeeded { need }, .. } => {
             format!("not needed: {} ended well", Safe::line(names.step(*need)))
         }
+        EventKind::StepSkipped { why: SkipReason::Condition, .. } => "skipped: its condition does not hold".to_owned(),
         EventKind::StepSkipped { why: SkipReason::ByHand, .. } => "skipped by hand".to_owned(),
+        EventKind::StepPreparing { .. } => "is being prepared".to_owned(),
+        EventKind::StepsAdded { added: added @ Addition::Items(_), .. } => match added.count() {
+            1 => "is cut into 1 item".to_owned(),
+            count => format!("is cut into {count} items"),
+        },
+        EventKind::StepsAdded { first, added, .. } => format!("brings {}", joined(*first, added, names)),
+        EventKind::StepRewired { needs, .. } if needs.is_empty() => "needs nothing now".to_owned(),
+        EventKind::StepRewired { needs, .. } => {
+            format!("needs {} now", named(needs.iter().map(|need| need.step), names))
+        }
         EventKind::StepSucceeded { reused: Some(run), .. } => {
             format!("is taken over from run {}", Safe::line(run))
         }

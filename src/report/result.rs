@@ -2,9 +2,11 @@
 
 use crate::model::completion::FailureClass;
 use crate::model::id::Name;
+use crate::model::quality::Scores;
 use crate::model::state::{EndCause, RunState, RunStatus, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{Counts, Figures, Phases, RunSummary, Saving, StepError};
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 /// The word for a run that stands still and could go on.
@@ -50,7 +52,7 @@ pub const fn exit_code(summary: &RunSummary) -> u8 {
 pub fn document(summary: &RunSummary) -> Value {
     let outputs: Map<String, Value> =
         summary.outputs.iter().map(|(step, output)| (step.to_string(), (**output).clone())).collect();
-    json!({
+    let mut document = json!({
         "status": status(summary),
         "run_id": &*summary.run_name,
         "workflow": &*summary.workflow.id,
@@ -60,7 +62,12 @@ pub fn document(summary: &RunSummary) -> Value {
         "metadata": metadata(summary),
         "errors": summary.errors.iter().map(error).collect::<Vec<_>>(),
         "recovery": recovery(summary),
-    })
+    });
+    if let (Some(result), Value::Object(members)) = (&summary.result, &mut document) {
+        let place = members.keys().position(|key| key == "metadata").unwrap_or(members.len());
+        members.shift_insert(place, "result".to_owned(), (**result).clone());
+    }
+    document
 }
 
 /// The same of a run that a process carries on: its status is its state, since it is not parked.
@@ -93,7 +100,7 @@ fn metadata(summary: &RunSummary) -> Value {
         "strategy_reason": summary.mode_reason,
         "routes": [],
         "pool": {"made": 0, "reused": 0},
-        "quality": {},
+        "quality": quality(summary),
         "resources": summary.usage.map(|usage| usage_json(&usage)),
         "error_rate": summary.figures.error_rate,
         "retry_rate": summary.figures.retry_rate,
@@ -104,6 +111,36 @@ fn metadata(summary: &RunSummary) -> Value {
         "undone": names(&summary.undone),
         "asks": names(&summary.asks),
     })
+}
+
+/// How good the outputs are that were looked at: the mean of each score, and every step's own.
+fn quality(summary: &RunSummary) -> Value {
+    let mut means: IndexMap<&str, (f64, u32)> = IndexMap::new();
+    let mut steps = Map::new();
+    for step in &summary.steps {
+        let Some(scores) = &step.scores else { continue };
+        steps.insert(step.step.to_string(), scores_json(scores));
+        for (name, score) in &scores.scores {
+            let (sum, count) = means.entry(name).or_default();
+            (*sum, *count) = (*sum + score, *count + 1);
+        }
+    }
+    if steps.is_empty() {
+        return json!({});
+    }
+    let means = means.into_iter().map(|(name, (sum, count))| (name.to_owned(), json!(sum / f64::from(count))));
+    json!({"mean": Value::Object(means.collect()), "steps": steps})
+}
+
+/// How good an output is.
+#[must_use]
+pub(crate) fn scores_json(scores: &Scores) -> Value {
+    let all: Map<String, Value> = scores.scores.iter().map(|(name, score)| (name.to_string(), json!(score))).collect();
+    let mut told = json!({"domain": &*scores.domain, "scores": all});
+    if !scores.faults.is_empty() {
+        told["faults"] = json!(scores.faults);
+    }
+    told
 }
 
 fn names(names: &[Name]) -> Vec<&str> {
@@ -184,7 +221,7 @@ pub(crate) fn usage_json(usage: &crate::model::completion::Usage) -> Value {
 fn error(error: &StepError) -> Value {
     let mut told = json!({
         "step": &*error.step,
-        "item": null,
+        "item": error.item,
         "class": error.failure.class.word(),
         "message": error.failure.message,
         "attempts": error.attempts,
@@ -211,7 +248,7 @@ pub fn remediation(error: &StepError) -> String {
         return format!(
             "what step `{}` did is still there: undo it by hand, and correct what its `compensate` asks for before the \
              next run",
-            error.step
+            error.name()
         );
     }
     if error.failure.injected {

@@ -65,7 +65,7 @@ pub(crate) fn shape(workflow: &Workflow) -> Shape {
 /// A final failure after three attempts on `tech-1`.
 pub(crate) fn error(step: &str, class: FailureClass, message: &str) -> StepError {
     let (failure, agent) = (Failure::new(class, message), Some("tech-1".into()));
-    StepError { step: step.into(), failure, attempts: 3, agent, undo: false }
+    StepError { step: step.into(), failure, attempts: 3, agent, item: None, undo: false }
 }
 
 /// What the trading example ends with.
@@ -83,6 +83,8 @@ pub(crate) fn summary() -> RunSummary {
             started: Some(Micros::ZERO),
             ended: step.estimate,
             injected: false,
+            scores: None,
+            items: None,
         });
     }
     RunSummary {
@@ -95,6 +97,7 @@ pub(crate) fn summary() -> RunSummary {
         seq: 20,
         saving: Saving::default(),
         data: json!({"risk": 0.35}),
+        result: None,
         outputs: vec![("market".into(), Arc::new(json!({"n": 1})))],
         elapsed: Micros::from_secs(8),
         busy: Micros::from_secs(11),
@@ -127,7 +130,14 @@ pub(crate) fn summary() -> RunSummary {
 pub(crate) fn names() -> Names {
     let workflow = Arc::new(workflow());
     let agents = workflow.agents.iter().map(|agent| agent.id.clone()).collect();
-    Names { run: "r1".into(), workflow, agents, started: Some(Micros::from_secs(1)) }
+    Names {
+        run: "r1".into(),
+        workflow,
+        agents,
+        started: Some(Micros::from_secs(1)),
+        joined: Vec::new(),
+        items: std::collections::BTreeMap::new(),
+    }
 }
 
 /// A step as a view shows it.

@@ -206,7 +206,7 @@ fn section(title: &str, errors: &[&StepError]) -> String {
             n => format!(", {n} attempts"),
         };
         let agent = error.agent.as_ref().map_or(String::new(), |agent| format!(", last on {}", Safe::line(agent)));
-        out += &format!("  {}{tries}{agent}\n", Safe::line(&error.step));
+        out += &format!("  {}{tries}{agent}\n", Safe::line(&error.name()));
         out += &format!("    {}\n", failed(&error.failure));
         out += &format!("    → {}\n", message(&remediation(error)));
     }

@@ -28,7 +28,8 @@ pub(crate) fn brought(run: &Run, by: StepId, brings: Option<&[NewStep]>) -> Resu
     for step in steps.iter_mut().filter(|step| step.needs.is_empty()) {
         step.needs.push(Need { step: by, on: NeedOn::Succeeded });
     }
-    Ok(Some(EventKind::StepsAdded { by: Some(by), added: Addition::Steps(Arc::new(steps)), edit: None }))
+    let (first, added) = (run.next_step(), Addition::Steps(Arc::new(steps)));
+    Ok(Some(EventKind::StepsAdded { by: Some(by), first, added, edit: None }))
 }
 
 /// New steps with the numbers that they will have, their needs by number.
@@ -149,8 +150,8 @@ pub(crate) fn edit(run: &Run, edit: &Edit, decided: &mut Decided) -> Result<(), 
     }
     let number = Some(run.edits.last().map_or(1, |last| last.number + 1));
     if !steps.is_empty() {
-        let added = Addition::Steps(Arc::new(steps));
-        decided.push((run.id, EventKind::StepsAdded { by: None, added, edit: number }));
+        let (first, added) = (run.next_step(), Addition::Steps(Arc::new(steps)));
+        decided.push((run.id, EventKind::StepsAdded { by: None, first, added, edit: number }));
     }
     for (step, needs) in &edit.rewire {
         let (step, needs) = (*step, needs.clone());

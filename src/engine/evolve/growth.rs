@@ -7,7 +7,7 @@ use crate::model::id::StepId;
 
 pub(super) fn evolve(run: &mut Run, event: &Event) {
     match &event.kind {
-        EventKind::StepsAdded { by, added, edit } => {
+        EventKind::StepsAdded { by, added, edit, .. } => {
             let first = run.steps.len();
             grow::add(run, *by, added, event.at);
             let new = (first..run.steps.len()).map(StepId::from_index);

@@ -322,6 +322,7 @@ pub(crate) fn summary(view: &EngineView) -> RunSummary {
         seq: 20,
         saving: Saving::default(),
         data: json!({}),
+        result: None,
         outputs: Vec::new(),
         elapsed: s(90),
         busy: s(132),

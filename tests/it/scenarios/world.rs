@@ -105,8 +105,9 @@ impl World {
 
     fn follow(&mut self, outbox: Outbox) -> Result<(), String> {
         let view = self.view();
-        let names = Names::of(&view.runs[0], &view.agents);
+        let mut names = Names::of(&view.runs[0], &view.agents);
         for event in outbox.events {
+            names.hear(&event);
             self.events.push_str(&words::event(&event_json(&event, &names)));
             self.events.push('\n');
             self.journal.push(event);

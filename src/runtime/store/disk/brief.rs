@@ -1,6 +1,7 @@
 //! A run in a few numbers, kept beside its journal so that a list of runs need not read journals. Pure.
 
 use crate::model::event::EventKind;
+use crate::model::growth::Addition;
 use crate::model::id::StepId;
 use crate::model::state::{RunState, RunStatus};
 use crate::model::time::Micros;
@@ -52,6 +53,9 @@ pub struct Brief {
     /// The same at each checkpoint, by its number.
     #[serde(skip)]
     marks: Vec<(u32, Vec<Option<Ended>>)>,
+    /// Steps that were cut into items, which are counted in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cut: Vec<StepId>,
     /// How the step ended that is being undone.
     #[serde(skip)]
     undoing: Option<(StepId, Ended)>,
@@ -80,6 +84,7 @@ impl Brief {
             going: RunState::Running,
             ended: Some(Vec::new()),
             marks: Vec::new(),
+            cut: Vec::new(),
             undoing: None,
         }
     }
@@ -143,8 +148,23 @@ impl Brief {
                 let before = self.undoing.take().filter(|(undoing, _)| undoing == step);
                 self.end(*step, before.map_or(Ended::Succeeded, |(_, how)| how));
             }
+            EventKind::StepsAdded { by, added, .. } => self.grow(*by, added),
+            EventKind::StepsRemoved { steps, .. } => self.total = self.total.saturating_sub(count(steps.len())),
+            EventKind::StepsRestored { steps } => self.total = self.total.saturating_add(count(steps.len())),
             EventKind::AttemptStarted { .. } => self.attempts = self.attempts.saturating_add(1),
             _ => {}
+        }
+    }
+
+    /// Steps join: items are counted instead of the step that was cut into them.
+    fn grow(&mut self, by: Option<StepId>, added: &Addition) {
+        let joined = count(added.count());
+        self.total = self.total.saturating_add(joined);
+        if let (Addition::Items(_), Some(by)) = (added, by)
+            && joined > 0
+        {
+            self.total -= 1;
+            self.cut.push(by);
         }
     }
 
@@ -193,11 +213,14 @@ impl Brief {
     }
 
     fn end(&mut self, step: StepId, how: Ended) {
+        if self.cut.contains(&step) {
+            return;
+        }
         self.reopen(step);
         *self.counter(how) += 1;
         if let Some(ended) = &mut self.ended {
             // Bounded by the steps of the workflow, except where a journal names a step that does not exist.
-            let most = usize::try_from(self.total).unwrap_or(usize::MAX);
+            let most = usize::try_from(self.total).unwrap_or(usize::MAX).saturating_add(self.cut.len());
             if step.index() < most && ended.len() <= step.index() {
                 ended.resize(step.index() + 1, None);
             }
@@ -214,6 +237,10 @@ impl Brief {
             *counter = counter.saturating_sub(1);
         }
     }
+}
+
+fn count(steps: usize) -> u32 {
+    u32::try_from(steps).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

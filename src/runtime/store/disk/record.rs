@@ -227,9 +227,9 @@ fn part(kind: &EventKind) -> Option<(EventKind, &Arc<Value>)> {
             let (missing, process) = (missing.clone(), process.clone());
             Some((EventKind::StepReady { step: *step, input: None, missing, process }, input))
         }
-        EventKind::StepsAdded { by, added: Addition::Items(items), edit } => {
+        EventKind::StepsAdded { by, first, added: Addition::Items(items), edit } => {
             let added = Addition::Items(Arc::default());
-            Some((EventKind::StepsAdded { by: *by, added, edit: *edit }, items))
+            Some((EventKind::StepsAdded { by: *by, first: *first, added, edit: *edit }, items))
         }
         EventKind::ResultReady { value: Some(value), failure } => {
             Some((EventKind::ResultReady { value: None, failure: failure.clone() }, value))
