@@ -26,7 +26,7 @@ pub(crate) fn runs(ours: &Run, theirs: &Run) -> Option<String> {
         .or_else(|| differ("steps per state", &ours.counts, &theirs.counts))
         .or_else(|| differ("queue", &ours.queue, &theirs.queue))
         .or_else(|| differ("classes", &ours.classes, &theirs.classes))
-        .or_else(|| differ("data", &ours.data, &theirs.data))
+        .or_else(|| differ("data", &(&ours.data, &ours.scopes), &(&theirs.data, &theirs.scopes)))
         .or_else(|| rest(ours, theirs))
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
         StepState::Pending => pending(run, step),
         StepState::Ready => ready(world, run, step, now),
         StepState::Waiting => wait.map_or_else(Vec::new, |wait| waiting(world, run, step, &wait, now)),
-        StepState::Running if entry.items.is_some() => vec![items(run, step)],
+        StepState::Running if entry.cut.is_some() => vec![items(run, step)],
         StepState::Running | StepState::Cancelling => running(world, run, step),
         StepState::Succeeded => succeeded(run, step),
         StepState::Failed => {
@@ -50,9 +50,11 @@ pub(crate) fn explain(world: &World, run: &Run, step: StepId, now: Micros) -> Ve
 
 /// How far the items of a step are.
 fn items(run: &Run, step: StepId) -> String {
-    let (succeeded, lost, counted) = run.items_so_far(step);
+    let (succeeded, lost, counted) = run.parts_so_far(step);
     let lost = if lost == 0 { String::new() } else { format!(", {lost} did not") };
-    format!("of its {} {succeeded} succeeded{lost}", count(counted as usize, "item"))
+    let items = run.step(step).cut.as_ref().is_some_and(|cut| cut.list.is_some());
+    let noun = if items { "item" } else { "step" };
+    format!("of its {} {succeeded} succeeded{lost}", count(counted as usize, noun))
 }
 
 fn succeeded(run: &Run, step: StepId) -> Vec<String> {

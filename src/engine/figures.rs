@@ -69,7 +69,7 @@ pub(crate) fn critical_path(run: &Run, now: Micros) -> Micros {
     for &id in &run.shape.order {
         let step = run.step(id);
         // A step that was cut takes as long as its items, and ends with the last of them.
-        let cut = step.items.as_ref().is_some_and(|items| !items.steps.is_empty());
+        let cut = step.cut.as_ref().is_some_and(|items| !items.steps.is_empty());
         let begun = if cut { step.ended } else { step.started };
         let own = begun.map_or(Micros::ZERO, |start| step.ended.unwrap_or(now) - start);
         // After a retry by hand a need may have ended later than a step that relied on its first end began.

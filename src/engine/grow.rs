@@ -7,7 +7,7 @@
 use super::gates::Gates;
 use super::graph;
 use super::make::{Classes, new_step};
-use super::run::{Item, Items, Run};
+use super::run::{Cut, PartOf, Run};
 use crate::model::expression::Expression;
 use crate::model::growth::{Addition, item_name};
 use crate::model::id::StepId;
@@ -21,31 +21,55 @@ use std::sync::Arc;
 pub(crate) fn add(run: &mut Run, by: Option<StepId>, added: &Addition, at: Micros) {
     let first = run.steps.len();
     match (added, by) {
-        (Addition::Items(list), Some(by)) => cut(run, by, list, at),
-        (Addition::Items(_), None) => return,
-        (Addition::Steps(steps), by) => steps.iter().for_each(|step| append(run, step.clone(), by, None, at)),
+        (Addition::Items(list), Some(by)) => items(run, by, list, at),
+        (Addition::Part { steps, data }, Some(by)) => part(run, by, steps, data.as_ref(), at),
+        (Addition::Steps(steps), by) => {
+            let scope = by.and_then(|by| run.step(by).scope);
+            steps.iter().for_each(|step| append(run, step.clone(), by, None, scope, at));
+        }
+        (Addition::Items(_) | Addition::Part { .. }, None) => return,
     }
     changed(run, first);
 }
 
 /// A step is cut into items.
-fn cut(run: &mut Run, of: StepId, list: &Arc<Value>, at: Micros) {
+fn items(run: &mut Run, of: StepId, list: &Arc<Value>, at: Micros) {
     let count = list.as_array().map_or(0, Vec::len);
-    let spec = run.spec(of).clone();
+    let (spec, scope) = (run.spec(of).clone(), run.step(of).scope);
     let first = run.steps.len();
     for index in 0..count {
-        let item = Item { of, index: u32::try_from(index).unwrap_or(u32::MAX) };
-        append(run, item_of(&spec, index), Some(of), Some(item), at);
+        let part_of = PartOf { of, index: Some(u32::try_from(index).unwrap_or(u32::MAX)) };
+        append(run, item_of(&spec, index), Some(of), Some(part_of), scope, at);
     }
-    let steps: Vec<StepId> = (first..first + count).map(StepId::from_index).collect();
-    let needs = steps.iter().map(|step| Need { step: *step, on: NeedOn::Completed }).collect();
-    if count > 0 {
-        Arc::make_mut(&mut run.workflow).steps[of.index()].needs = needs;
+    waits_for_parts(run, of, first, Some(list.clone()), at);
+}
+
+/// Steps are done in place of another.
+fn part(run: &mut Run, of: StepId, steps: &[Step], data: Option<&Arc<Value>>, at: Micros) {
+    let first = run.steps.len();
+    let scope = if data.is_some() { Some(of) } else { run.step(of).scope };
+    if let Some(data) = data {
+        run.scopes.insert(of, data.clone());
     }
+    for step in steps {
+        append(run, step.clone(), Some(of), Some(PartOf { of, index: None }), scope, at);
+    }
+    waits_for_parts(run, of, first, None, at);
+}
+
+/// A step that was cut waits for the end of all its parts.
+fn waits_for_parts(run: &mut Run, of: StepId, first: usize, list: Option<Arc<Value>>, at: Micros) {
+    let steps: Vec<StepId> = (first..run.steps.len()).map(StepId::from_index).collect();
+    let needs: Vec<Need> = steps.iter().map(|step| Need { step: *step, on: NeedOn::Completed }).collect();
+    let before = if needs.is_empty() {
+        Vec::new()
+    } else {
+        std::mem::replace(&mut Arc::make_mut(&mut run.workflow).steps[of.index()].needs, needs)
+    };
     let entry = run.step_mut(of);
     entry.preparing = None;
     entry.started.get_or_insert(at);
-    entry.items = Some(Items { list: list.clone(), steps });
+    entry.cut = Some(Cut { list, steps, before });
 }
 
 /// The definition of an item. What concerns the whole stays with its step.
@@ -68,10 +92,17 @@ pub(crate) fn is_about_items(expression: &Expression) -> bool {
     expression.filters().any(|filter| filter.text().contains("$item") || filter.text().contains("$index"))
 }
 
-fn append(run: &mut Run, step: Step, brought_by: Option<StepId>, item: Option<Item>, at: Micros) {
-    let homes = match item {
-        Some(item) => (run.home[item.of.index()], run.undo_home[item.of.index()]),
-        None => {
+fn append(
+    run: &mut Run,
+    step: Step,
+    brought_by: Option<StepId>,
+    part_of: Option<PartOf>,
+    scope: Option<StepId>,
+    at: Micros,
+) {
+    let homes = match part_of {
+        Some(PartOf { of, index: Some(_) }) => (run.home[of.index()], run.undo_home[of.index()]),
+        _ => {
             let mut classes = Classes::going_on(&run.workflow, &run.agents, std::mem::take(&mut run.classes));
             let homes = (classes.of_own_work(&step), step.compensate.as_deref().map(|undo| classes.of_own_work(undo)));
             step.fallback.iter().for_each(|fallback| classes.of_fallback(&step, fallback));
@@ -85,7 +116,7 @@ fn append(run: &mut Run, step: Step, brought_by: Option<StepId>, item: Option<It
     run.home.push(homes.0);
     run.undo_home.push(homes.1);
     let mut entry = new_step(&step, homes.0);
-    (entry.brought_by, entry.item, entry.since) = (brought_by, item, at);
+    (entry.brought_by, entry.part_of, entry.scope, entry.since) = (brought_by, part_of, scope, at);
     run.steps.push(entry);
     Arc::make_mut(&mut run.workflow).steps.push(step);
 }
@@ -122,15 +153,17 @@ pub(crate) fn rewire(run: &mut Run, step: StepId, needs: &[Need]) {
     changed(run, run.steps.len());
 }
 
-/// A step that was cut into items is whole again, to be cut anew: its items leave.
+/// A step that was cut is whole again, to be cut anew: its parts leave.
 pub(crate) fn make_whole(run: &mut Run, step: StepId) {
-    let Some(items) = run.step_mut(step).items.take() else { return };
-    let needs = items.steps.first().map(|first| run.spec(*first).needs.clone());
-    for item in items.steps {
-        leave(run, item);
+    let Some(Cut { steps, before, .. }) = run.step_mut(step).cut.take() else { return };
+    run.scopes.remove(&step);
+    let cut = !steps.is_empty();
+    for part in steps {
+        make_whole(run, part);
+        leave(run, part);
     }
-    if let Some(needs) = needs {
-        Arc::make_mut(&mut run.workflow).steps[step.index()].needs = needs;
+    if cut {
+        Arc::make_mut(&mut run.workflow).steps[step.index()].needs = before;
     }
 }
 

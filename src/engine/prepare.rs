@@ -6,15 +6,15 @@
 use super::decide::cancel;
 use super::decide::step::{done, give_up};
 use super::grow::is_about_items;
-use super::run::Run;
+use super::run::{Cut, Run};
 use super::share::enough;
-use crate::model::aggregate::{From, Strategy};
+use crate::model::aggregate::{Aggregate, From, Strategy};
 use crate::model::completion::{Failure, FailureClass};
-use crate::model::computation::{Computation, Computed, Found, Parts, Prepared};
+use crate::model::computation::{self as model, Computation, Computed, Found, Prepared};
 use crate::model::defaults::ITEMS_MAX;
 use crate::model::event::EventKind;
 use crate::model::expression::{Expression, follow, holds_filters, is_true};
-use crate::model::growth::{Addition, cut};
+use crate::model::growth::{Addition, cut, part_name};
 use crate::model::id::{Name, RunId, StepId};
 use crate::model::state::{SkipReason, StepState, WaitReason};
 use crate::model::step::{EnvValue, Step, Work};
@@ -71,6 +71,10 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
             let (by, first, added) = (Some(step), run.next_step(), Addition::Items(list));
             decided.push((run.id, EventKind::StepsAdded { by, first, added, edit: None }));
         }
+        Ok(Found::Input(Prepared { input, .. })) if matches!(spec.work, Work::Uses { .. }) => {
+            checkpoint(decided);
+            decided.push((run.id, another(run, step, &input)));
+        }
         Ok(Found::Input(Prepared { input, missing, process })) => {
             checkpoint(decided);
             decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing, process }));
@@ -80,10 +84,38 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
             }
             end_the_rest(run, step, decided);
         }
-        Ok(Found::Result(_)) => {}
+        Ok(Found::Result(value)) => done(run, step, &value, None, None, decided),
         // Whoever stands in for it would be asked with the same input.
         Err(message) => give_up(run, step, Failure::new(FailureClass::Permanent, message), decided),
     }
+}
+
+/// The steps of another workflow join, to be done in place of the one that uses it.
+fn another(run: &Run, step: StepId, input: &Value) -> EventKind {
+    let first = run.next_step();
+    let Work::Uses { workflow, .. } = &run.spec(step).work else { unreachable!("asked for what uses another") };
+    let mut data = workflow.data.clone();
+    if let (Value::Object(data), Value::Object(input)) = (&mut data, input) {
+        data.extend(input.clone());
+    }
+    let place = |id: StepId| StepId::from_index(first.index() + id.index());
+    let own = |id: StepId| {
+        let mut own = workflow.step(id).clone();
+        own.id = part_name(&run.spec(step).id, &own.id);
+        own.needs.iter_mut().for_each(|need| need.step = place(need.step));
+        if own.needs.is_empty() {
+            own.needs.clone_from(&run.spec(step).needs);
+        }
+        if let Work::Aggregate(aggregate) = &mut own.work
+            && let From::Steps(from) = &mut aggregate.from
+        {
+            from.iter_mut().for_each(|id| *id = place(*id));
+        }
+        own
+    };
+    let steps = Arc::new(workflow.step_ids().map(own).collect());
+    let added = Addition::Part { steps, data: Some(Arc::new(data)) };
+    EventKind::StepsAdded { by: Some(step), first, added, edit: None }
 }
 
 /// Who has enough does not need the others any more.
@@ -99,28 +131,46 @@ fn end_the_rest(run: &Run, step: StepId, decided: &mut Decided) {
     }
 }
 
-/// All items of a step have ended: it is done, or has failed with them.
+/// All parts of a step have ended: it is done, or has failed with them.
 pub(crate) fn close(run: &Run, step: StepId, decided: &mut Decided) {
-    let Some(items) = &run.step(step).items else { return };
-    let (succeeded, lost, counted) = run.items_so_far(step);
+    let Some(cut) = &run.step(step).cut else { return };
+    let (succeeded, lost, counted) = run.parts_so_far(step);
     if enough(run.success_of(step), succeeded, counted) {
-        let output = |id: &StepId| match run.step(*id).state {
-            StepState::Succeeded => run.step(*id).output.as_deref().cloned().unwrap_or_default(),
-            _ => Value::Null,
-        };
-        let outputs = Value::Array(items.steps.iter().map(output).collect());
-        done(run, step, &Arc::new(outputs), None, None, decided);
+        match &run.spec(step).work {
+            Work::Uses { workflow, .. } if workflow.result.is_some() && cut.list.is_none() => {
+                decided.push((run.id, EventKind::StepPreparing { step }));
+            }
+            work => done(run, step, &Arc::new(output_of(run, work, cut)), None, None, decided),
+        }
         return;
     }
     let is_lost = |id: &&StepId| run.step(**id).state != StepState::Succeeded && !run.is_needless(**id);
-    let all: Vec<&StepId> = items.steps.iter().filter(is_lost).collect();
+    let all: Vec<&StepId> = cut.steps.iter().filter(is_lost).collect();
     let failure = all.iter().find_map(|id| run.step(**id).failure.as_deref());
     let class = failure.map_or(FailureClass::Cancelled, |failure| failure.class);
     let first = all.first().map_or(String::new(), |id| format!(", the first of them {}", run.spec(**id).id));
-    let message = format!("{lost} of {counted} items did not succeed{first}");
+    let what = if cut.list.is_some() { "items" } else { "steps" };
+    let message = format!("{lost} of {counted} {what} did not succeed{first}");
     let injected = failure.is_some_and(|failure| failure.injected);
     let failure = Failure { injected, ..Failure::new(class, message) };
     decided.push((run.id, EventKind::StepFailed { step, failure }));
+}
+
+/// What a step that was cut returns: the outputs of its items, of the steps of another workflow by name, or of the last of
+/// a path.
+fn output_of(run: &Run, work: &Work, cut: &Cut) -> Value {
+    let output = |id: &StepId| match run.step(*id).state {
+        StepState::Succeeded => run.step(*id).output.as_deref().cloned().unwrap_or_default(),
+        _ => Value::Null,
+    };
+    match (work, &cut.list) {
+        (_, Some(_)) => Value::Array(cut.steps.iter().map(output).collect()),
+        (Work::Uses { .. }, None) => {
+            let there = cut.steps.iter().filter(|id| run.step(**id).state == StepState::Succeeded);
+            Value::Object(there.map(|id| (run.local_name(*id).to_owned(), output(id))).collect())
+        }
+        (_, None) => cut.steps.last().map(output).unwrap_or_default(),
+    }
 }
 
 /// The value of an expression, where no program is needed. `None` inside: there is nothing at its path.
@@ -139,7 +189,7 @@ fn asks_condition(spec: &Step) -> bool {
 
 /// What can be found without the outside; `None`: something cannot.
 fn found_at_once(run: &Run, step: StepId) -> Option<Result<Found, String>> {
-    let (spec, data) = (run.spec(step), &*run.data);
+    let (spec, data) = (run.spec(step), &**run.data_of(step));
     if let Some(condition) = spec.condition.as_ref().filter(|_| asks_condition(spec)) {
         match at_once(condition, data)? {
             Ok(value) if is_true(value) => {}
@@ -200,22 +250,33 @@ fn is_process_computed(run: &Run, spec: &Step) -> bool {
 /// What is asked of the outside for a step, or for the run's result.
 pub(crate) fn computation(run: &Run, step: Option<StepId>) -> Computation {
     let spec = step.map(|step| run.spec(step));
-    let mut parts = Parts::default();
+    let mut parts = model::Parts::default();
     if let Some(spec) = spec {
-        parts = Parts { condition: asks_condition(spec), items: spec.for_each.is_some() };
+        let cut = step.is_some_and(|step| run.step(step).cut.is_some());
+        let (condition, items) = (!cut && asks_condition(spec), !cut && spec.for_each.is_some());
+        parts = model::Parts { condition, items, result: cut };
     }
-    let from = match (spec.map(|spec| &spec.work), &run.workflow.result) {
-        (Some(Work::Aggregate(aggregate)), _) => Some(&aggregate.from),
-        (None, Some(result)) => Some(&result.from),
-        _ => None,
-    };
-    let sources = match from {
-        Some(From::Steps(from)) => run.sources(from),
+    let sources = match (spec.map(|spec| &spec.work), &run.workflow.result) {
+        (Some(Work::Aggregate(aggregate)), _) => match &aggregate.from {
+            From::Steps(from) => run.sources(from),
+            From::Source(_) => Vec::new(),
+        },
+        // Of another workflow the steps have numbers of their own, here counted from the first of them.
+        (Some(Work::Uses { workflow, .. }), _) if parts.result => match &workflow.result.as_ref().map(|r| &r.from) {
+            Some(From::Steps(from)) => {
+                let own = step.and_then(|step| run.step(step).cut.as_ref()).map_or(&[][..], |cut| &cut.steps);
+                let from: Vec<StepId> = from.iter().filter_map(|id| own.get(id.index()).copied()).collect();
+                run.sources(&from)
+            }
+            _ => Vec::new(),
+        },
+        (None, Some(Aggregate { from: From::Steps(from), .. })) => run.sources(from),
         _ => Vec::new(),
     };
+    let scope = if parts.result { step } else { step.and_then(|step| run.step(step).scope) };
     let source = |id: StepId| {
         let entry = run.step(id);
-        (run.spec(id).id.clone(), entry.output.clone().filter(|_| entry.state == StepState::Succeeded))
+        (run.local_name(id).into(), entry.output.clone().filter(|_| entry.state == StepState::Succeeded))
     };
     Computation {
         run: run.id,
@@ -227,18 +288,28 @@ pub(crate) fn computation(run: &Run, step: Option<StepId>) -> Computation {
             None => run.result_asked.unwrap_or_default(),
         },
         workflow: run.workflow.clone(),
-        data: run.data.clone(),
+        data: if parts.result {
+            step.and_then(|step| run.scopes.get(&step))
+        } else {
+            step.map(|step| run.data_of(step))
+        }
+        .unwrap_or(&run.data)
+        .clone(),
         item: step.and_then(|step| run.item_of(step)),
-        outputs: if looks_at_outputs(run, spec) { outputs(run) } else { Vec::new() },
+        outputs: if looks_at_outputs(run, spec) { outputs(run, scope) } else { Vec::new() },
         sources: sources.into_iter().map(source).collect(),
         parts,
     }
 }
 
-/// What the steps returned so far, items aside: their step returns all of them.
-fn outputs(run: &Run) -> Vec<(Name, Arc<Value>)> {
-    let own = run.step_ids().filter(|id| run.step(*id).item.is_none() && !run.step(*id).gone);
-    own.filter_map(|id| Some((run.spec(id).id.clone(), run.step(id).output.clone()?))).collect()
+/// What the steps of a scope returned so far, items aside: their step returns all of them.
+fn outputs(run: &Run, scope: Option<StepId>) -> Vec<(Name, Arc<Value>)> {
+    let own = |id: &StepId| {
+        let entry = run.step(*id);
+        entry.scope == scope && entry.part_of.is_none_or(|part| part.index.is_none()) && !entry.gone
+    };
+    let own = run.step_ids().filter(own);
+    own.filter_map(|id| Some((run.local_name(id).into(), run.step(id).output.clone()?))).collect()
 }
 
 /// Whether a filter of the step, or of the run's result, looks at what steps returned. One that only might is taken for
@@ -252,6 +323,13 @@ fn looks_at_outputs(run: &Run, spec: Option<&Step>) -> bool {
 }
 
 impl Run {
+    /// The name of a step among those that share its data.
+    fn local_name(&self, id: StepId) -> &str {
+        let name = &*self.spec(id).id;
+        let scope = self.step(id).scope.map(|scope| &*self.spec(scope).id);
+        scope.and_then(|scope| name.strip_prefix(scope)?.strip_prefix('/')).unwrap_or(name)
+    }
+
     /// What an aggregate step takes.
     fn sources_of(&self, step: StepId) -> Vec<StepId> {
         match &self.spec(step).work {
@@ -265,9 +343,9 @@ impl Run {
 
     /// These steps, or their items where they were cut; without what was left out for good reason.
     fn sources(&self, from: &[StepId]) -> Vec<StepId> {
-        let of = |id: &StepId| match &self.step(*id).items {
-            Some(items) => items.steps.clone(),
-            None => vec![*id],
+        let of = |id: &StepId| match &self.step(*id).cut {
+            Some(Cut { list: Some(_), steps, .. }) => steps.clone(),
+            _ => vec![*id],
         };
         from.iter().flat_map(of).filter(|id| !self.step(*id).gone && !self.is_needless(*id)).collect()
     }
@@ -288,7 +366,7 @@ impl Run {
         match &aggregate.strategy {
             Strategy::First => values.next().is_some(),
             Strategy::Vote { by, quorum: Some(quorum) } => {
-                let whole = |id: &StepId| self.spec(*id).for_each.is_some() && self.step(*id).items.is_none();
+                let whole = |id: &StepId| self.spec(*id).for_each.is_some() && self.step(*id).cut.is_none();
                 if from.iter().any(|id| whole(id) && !self.step(*id).state.ended()) {
                     return false;
                 }

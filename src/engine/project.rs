@@ -37,7 +37,7 @@ fn run_view(world: &World, run: &Run, now: Micros) -> RunView {
     let obstacles = obstacles(world, run);
     let steps: Vec<StepView> = run.step_ids().map(|id| step_view(run, id, &obstacles)).collect();
     let mut counts = Counts::default();
-    let whole = |step: &&StepView| !step.gone && step.items.is_none_or(|items| items == 0);
+    let whole = |step: &&StepView| !step.gone && step.parts.is_none_or(|parts| parts == 0);
     steps.iter().filter(whole).for_each(|step| counts.add(step.state));
     let undoable = run.steps.len() <= PREVIEW_STEPS_MAX && run.workflow.steps.iter().any(|s| s.compensate.is_some());
     RunView {
@@ -121,8 +121,8 @@ fn step_view(run: &Run, id: StepId, obstacles: &[Option<Wait>]) -> StepView {
         pinned: step.pinned,
         undo_failed: step.undo.as_ref().is_some_and(|undo| undo.failure.is_some()),
         preparing: step.preparing.is_some(),
-        item: step.item.map(|item| (item.of, item.index)),
-        items: step.items.as_ref().map(|items| u32::try_from(items.steps.len()).unwrap_or(u32::MAX)),
+        part_of: step.part_of.map(|part| (part.of, part.index)),
+        parts: step.cut.as_ref().map(|cut| u32::try_from(cut.steps.len()).unwrap_or(u32::MAX)),
         gone: step.gone,
         scores: step.scores.clone(),
     }

@@ -18,7 +18,7 @@ use crate::model::workflow::Workflow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What an edit did, for it to be taken back.
@@ -124,28 +124,32 @@ pub(crate) struct Checkpoint {
     pub(crate) step: StepId,
     pub(crate) at: Micros,
     pub(crate) data: Arc<Value>,
+    /// Data of steps that have their own.
+    pub(crate) scopes: BTreeMap<StepId, Arc<Value>>,
     /// How many steps the graph had then.
     pub(crate) steps: usize,
     /// Steps that had ended by then.
     pub(crate) ended: Vec<StepId>,
 }
 
-/// A step's place among the items of a `for_each`.
+/// A step's place among those that another was cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Item {
-    /// The step whose item it is.
+pub(crate) struct PartOf {
+    /// The step that was cut.
     pub(crate) of: StepId,
-    /// From 0.
-    pub(crate) index: u32,
+    /// From 0, if it is an item of a `for_each`.
+    pub(crate) index: Option<u32>,
 }
 
-/// What a `for_each` step was cut into.
+/// What a step was cut into: items of a `for_each`, or steps that are done in its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Items {
-    /// What each item is about: always a list.
-    pub(crate) list: Arc<Value>,
-    /// Their steps, in the order of the list.
+pub(crate) struct Cut {
+    /// What each item is about, if they are items: a list.
+    pub(crate) list: Option<Arc<Value>>,
+    /// The steps, items in the order of the list.
     pub(crate) steps: Vec<StepId>,
+    /// What the step that was cut needed before.
+    pub(crate) before: Vec<Need>,
 }
 
 /// One step of a run.
@@ -202,10 +206,12 @@ pub(crate) struct StepRun {
     pub(crate) asked: u32,
     /// What else was computed for its process.
     pub(crate) process: Option<Arc<ProcessValues>>,
-    /// Which item of which step it is, if it is one.
-    pub(crate) item: Option<Item>,
+    /// What it is a part of.
+    pub(crate) part_of: Option<PartOf>,
     /// What it was cut into.
-    pub(crate) items: Option<Items>,
+    pub(crate) cut: Option<Cut>,
+    /// The step whose own data it reads and writes; `None`: the run's.
+    pub(crate) scope: Option<StepId>,
     /// How good its output is, where that was looked at.
     pub(crate) scores: Option<Arc<Scores>>,
     /// The step that brought it into the graph.
@@ -286,6 +292,8 @@ pub(crate) struct Run {
     pub(crate) steps: Vec<StepRun>,
     pub(crate) counts: Counts,
     pub(crate) data: Arc<Value>,
+    /// Data of steps that have their own.
+    pub(crate) scopes: BTreeMap<StepId, Arc<Value>>,
     pub(crate) gates: Gates,
     pub(crate) queue: ReadyQueue,
     /// Pending steps whose needs are all met, to be made ready.
@@ -328,15 +336,24 @@ impl Run {
     pub(crate) fn spec(&self, id: StepId) -> &Step {
         self.workflow.step(id)
     }
+    /// The data that a step reads and writes.
+    pub(crate) fn data_of(&self, id: StepId) -> &Arc<Value> {
+        self.step(id).scope.and_then(|scope| self.scopes.get(&scope)).unwrap_or(&self.data)
+    }
     /// The number that the next step to join has.
     pub(crate) fn next_step(&self) -> StepId {
         StepId::from_index(self.steps.len())
     }
     /// The item that a step is about, and its number.
     pub(crate) fn item_of(&self, id: StepId) -> Option<(Arc<Value>, u32)> {
-        let item = self.step(id).item?;
-        let list = &self.step(item.of).items.as_ref()?.list;
-        Some((Arc::new(list.get(item.index as usize)?.clone()), item.index))
+        let part = self.step(id).part_of?;
+        let Some(index) = part.index else {
+            // Another workflow knows only what it is told.
+            let same = self.step(id).scope == self.step(part.of).scope;
+            return self.item_of(part.of).filter(|_| same);
+        };
+        let list = self.step(part.of).cut.as_ref()?.list.as_ref()?;
+        Some((Arc::new(list.get(index as usize)?.clone()), index))
     }
     /// What is being done about a step: its work, or its compensation.
     pub(crate) fn spec_now(&self, id: StepId) -> &Step {

@@ -102,7 +102,7 @@ fn open_steps(run: &mut Run, now: Micros, decided: &mut Decided) {
         if !opens || !seen.insert(step) || entry.unmet != 0 && !run.is_early(step) {
             continue;
         }
-        if entry.items.is_some() {
+        if entry.cut.is_some() {
             prepare::close(run, step, decided);
         } else {
             prepare::begin(run, now, step, decided);

@@ -52,15 +52,15 @@ impl Run {
     /// Whether the step is left out when the share of successes is taken.
     pub(crate) fn left_out(&self, id: StepId) -> bool {
         let entry = self.step(id);
-        let cut = entry.items.as_ref().is_some_and(|items| !items.steps.is_empty());
-        entry.gone || cut || self.is_needless(id) || self.left_out_as_item(id)
+        let cut = entry.cut.as_ref().is_some_and(|cut| !cut.steps.is_empty());
+        entry.gone || cut || self.is_needless(id) || self.left_out_as_part(id)
     }
 
-    /// Whether it is an item that its step did without.
-    pub(crate) fn left_out_as_item(&self, id: StepId) -> bool {
+    /// Whether it is a part that its step did without.
+    pub(crate) fn left_out_as_part(&self, id: StepId) -> bool {
         let entry = self.step(id);
         let without = |of: StepId| self.step(of).state == StepState::Succeeded || self.is_needless(of);
-        entry.state != StepState::Succeeded && entry.item.is_some_and(|item| without(item.of))
+        entry.state != StepState::Succeeded && entry.part_of.is_some_and(|item| without(item.of))
     }
 
     /// Whether nothing that counts is missing.
@@ -92,23 +92,28 @@ impl Run {
         }
     }
 
-    /// Whether it is an item that its step can do without, as far as is known.
+    /// Whether it is a part that its step can do without, as far as is known.
     pub(crate) fn is_excused(&self, id: StepId) -> bool {
-        let Some(item) = self.step(id).item else { return false };
+        let Some(item) = self.step(id).part_of else { return false };
         !self.step(item.of).state.ended() && {
-            let (_, lost, counted) = self.items_so_far(item.of);
+            let (_, lost, counted) = self.parts_so_far(item.of);
             enough(self.success_of(item.of), counted - lost, counted)
         }
     }
 
-    /// What of a step's items has to succeed.
+    /// What of a step's parts has to succeed.
     pub(crate) fn success_of(&self, id: StepId) -> Success {
-        self.spec(id).for_each.as_ref().map_or(Success::All, |for_each| for_each.success)
+        let spec = self.spec(id);
+        match (&spec.for_each, &spec.work) {
+            (Some(for_each), _) => for_each.success,
+            (None, Work::Uses { workflow, .. }) => workflow.success,
+            (None, _) => Success::All,
+        }
     }
 
-    /// Of a step's items that count: how many have succeeded, how many are lost, how many there are.
-    pub(crate) fn items_so_far(&self, id: StepId) -> (u32, u32, u32) {
-        let items = self.step(id).items.as_ref().map_or(&[][..], |items| &items.steps);
+    /// Of a step's parts that count: how many have succeeded, how many are lost, how many there are.
+    pub(crate) fn parts_so_far(&self, id: StepId) -> (u32, u32, u32) {
+        let items = self.step(id).cut.as_ref().map_or(&[][..], |items| &items.steps);
         let counted: Vec<StepId> = items.iter().copied().filter(|item| !self.is_needless(*item)).collect();
         let state = |id: &StepId| self.step(*id).state;
         let succeeded = counted.iter().copied().filter(|id| state(id) == StepState::Succeeded);
@@ -116,12 +121,12 @@ impl Run {
         (count(succeeded), count(lost), count(counted.iter().copied()))
     }
 
-    /// Whether some step did without some of its items.
+    /// Whether some step did without some of its parts.
     pub(crate) fn is_degraded(&self) -> bool {
         let short = |id: StepId| {
             let entry = self.step(id);
-            let done = entry.state == StepState::Succeeded && entry.items.is_some() && entry.fallback.is_none();
-            done && self.items_so_far(id).1 > 0
+            let done = entry.state == StepState::Succeeded && entry.cut.is_some() && entry.fallback.is_none();
+            done && self.parts_so_far(id).1 > 0
         };
         self.step_ids().any(short)
     }

@@ -183,8 +183,8 @@ fn compute(asked: &Computation) -> Computed {
     let there: Vec<_> = asked.sources.iter().filter_map(|(_, value)| value.as_deref().cloned()).collect();
     let missing: Vec<_> = asked.sources.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
     let found = match asked.step {
-        None => Found::Result(Arc::new(json!(there))),
-        Some(_) => Found::Input(Prepared {
+        _ if asked.step.is_none() || asked.parts.result => Found::Result(Arc::new(json!(there))),
+        _ => Found::Input(Prepared {
             input: Arc::new(json!({"values": there, "missing": missing})),
             ..Prepared::default()
         }),

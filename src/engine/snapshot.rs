@@ -55,6 +55,7 @@ struct Snapshot {
     meters: Meters,
     steps: Vec<StepRun>,
     data: Arc<Value>,
+    scopes: BTreeMap<StepId, Arc<Value>>,
     fresh_failure: bool,
     /// In the order of the workflow's agents.
     agents: Vec<AgentState>,
@@ -130,6 +131,7 @@ pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
         meters: run.meters.clone(),
         steps: run.steps.clone(),
         data: run.data.clone(),
+        scopes: run.scopes.clone(),
         fresh_failure: run.fresh_failure,
         agents: run.agents.iter().map(agent).collect(),
     };
@@ -158,7 +160,7 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     (run.paused_for, run.deadline_moved, run.resumes) =
         (snapshot.paused_for, snapshot.deadline_moved, snapshot.resumes);
     (run.parking, run.fresh_failure) = (snapshot.parking, snapshot.fresh_failure);
-    (run.data, run.meters) = (snapshot.data, snapshot.meters);
+    (run.data, run.scopes, run.meters) = (snapshot.data, snapshot.scopes, snapshot.meters);
     run.steps = snapshot.steps;
     if seeded(Bug::SnapshotMissesField) {
         run.steps.iter_mut().for_each(|step| step.spent = 0);

@@ -22,7 +22,7 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
     let (succeeded, counted) = run.share();
     let there = || run.step_ids().filter(|id| !run.step(*id).gone);
     let mut counts = Counts::default();
-    let whole = |id: &StepId| run.step(*id).items.as_ref().is_none_or(|items| items.steps.is_empty());
+    let whole = |id: &StepId| run.step(*id).cut.as_ref().is_none_or(|items| items.steps.is_empty());
     there().filter(whole).for_each(|id| counts.add(run.step(id).state));
     let steps = there().map(|id| {
         let step = run.step(id);
@@ -35,7 +35,7 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
             ended: step.ended.map(|at| at - started),
             injected: step.injected,
             scores: step.scores.clone(),
-            items: step.items.as_ref().map(|items| u32::try_from(items.steps.len()).unwrap_or(u32::MAX)),
+            parts: step.cut.as_ref().map(|items| u32::try_from(items.steps.len()).unwrap_or(u32::MAX)),
         }
     });
     RunSummary {
@@ -53,7 +53,7 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
             _ => None,
         },
         outputs: there()
-            .filter(|id| run.step(*id).item.is_none())
+            .filter(|id| run.step(*id).part_of.is_none_or(|part| part.index.is_none()))
             .filter_map(|id| Some((run.spec(id).id.clone(), run.step(id).output.clone()?)))
             .collect(),
         elapsed,
@@ -133,7 +133,7 @@ fn errors(world: &World, run: &Run) -> Vec<StepError> {
         None => run.step(id).state == StepState::Failed,
     };
     // A step that was cut has failed with its items.
-    let itself = |id: StepId| run.step(id).items.as_ref().is_none_or(|items| items.steps.is_empty());
+    let itself = |id: StepId| run.step(id).cut.as_ref().is_none_or(|items| items.steps.is_empty());
     let own = |id: StepId| run.step(id).failure.as_deref().filter(|_| failed(id) && itself(id));
     let of_result = match &run.result {
         RunResult::Failed(failure) => Some(StepError {
@@ -155,7 +155,8 @@ fn errors(world: &World, run: &Run) -> Vec<StepError> {
             let failure: Failure = failure.clone();
             let step = run.step(id);
             let agent = step.log.back().map(|attempt| world.registry.agent(attempt.agent).definition.id.clone());
-            let (of, item) = step.item.map_or((id, None), |item| (item.of, Some(item.index)));
+            let index = step.part_of.and_then(|part| Some((part.of, part.index?)));
+            let (of, item) = index.map_or((id, None), |(of, index)| (of, Some(index)));
             StepError { step: run.spec(of).id.clone(), item, failure, attempts: step.attempts, agent, undo }
         })
         .chain(of_result)

@@ -353,3 +353,72 @@ fn a_run_that_is_cut_off_goes_on_with_the_graph_it_had() {
         assert_eq!(*all.1, json!({"values": [1, 2, 3, 4], "missing": []}));
     }
 }
+
+/// A workflow of two steps that read and write data of their own.
+fn inner(result: bool) -> Workflow {
+    let write = |path: &str| vec![OutputMapping { field: "any".into(), path: Path::parse(path).unwrap() }];
+    let first = Step { for_each: for_each("names", Success::All), output: write("greeted"), ..step("greet", &[], 1.0) };
+    let all = combine("count", &[0], merge());
+    let result = result.then(|| Aggregate {
+        from: From::Steps(vec![StepId(1)]),
+        strategy: merge(),
+        missing: Missing::Skip,
+        wait: Wait::All,
+    });
+    Workflow { data: json!({"names": ["nobody"]}), result, ..Workflow::new("inner", vec![], vec![first, all]) }
+}
+
+fn uses(id: &str, result: bool) -> Step {
+    Step::new(id, Work::Uses { file: "inner.yaml".into(), workflow: Box::new(inner(result)) })
+}
+
+#[test]
+fn another_workflow_is_done_in_place_of_a_step_on_data_of_its_own() {
+    for result in [false, true] {
+        let with = json!({"names": ["a", "b"]}).as_object().cloned().unwrap();
+        let steps = vec![Step { with, ..uses("sub", result) }, step("after", &[0], 1.0)];
+        let workflow = flow(json!({"names": [1, 2, 3]}), steps);
+        let mut sim = sim(|_| false);
+        let run = sim.run(workflow.clone());
+        let summary = summary(&sim, run);
+        assert_eq!((summary.state, sim.now), (RunState::Succeeded, Micros::from_secs(3)));
+        assert_eq!(summary.data, json!({"names": [1, 2, 3]}));
+        let counted = json!({"values": ["a", "b"], "missing": []});
+        let expected = if result { json!([counted]) } else { json!({"greet": ["a", "b"], "count": counted}) };
+        let output = summary.outputs.iter().find(|(id, _)| &**id == "sub").unwrap();
+        assert_eq!(*output.1, expected);
+        assert_eq!(state(&sim, run, "sub/greet[1]"), StepState::Succeeded);
+        assert_same_again(&sim, &workflow);
+    }
+}
+
+#[test]
+fn a_step_may_use_another_workflow_once_for_every_item() {
+    let all = Step { for_each: for_each("list", Success::All), ..uses("sub", false) };
+    let workflow = flow(json!({"list": [1, 2]}), vec![all]);
+    let mut sim = sim(|_| false);
+    let run = sim.run(workflow.clone());
+    assert_eq!(state(&sim, run, "sub[1]/greet[0]"), StepState::Succeeded);
+    let output = summary(&sim, run).outputs.iter().find(|(id, _)| &**id == "sub").unwrap().1.clone();
+    let one = json!({"greet": ["nobody"], "count": {"values": ["nobody"], "missing": []}});
+    assert_eq!(*output, json!([one, one]));
+    assert_same_again(&sim, &workflow);
+}
+
+#[test]
+fn what_fails_in_another_workflow_fails_the_step_that_uses_it_and_can_be_tried_again() {
+    let workflow = flow(json!({}), vec![Step { retry: once(), ..uses("sub", false) }, step("after", &[0], 1.0)]);
+    let mut broken = true;
+    let mut sim = Sim::new(move |order| {
+        let fails = name(order) == "sub/greet[0]" && std::mem::take(&mut broken);
+        let failed = Outcome::Failed(Failure::new(FailureClass::Permanent, "no"));
+        (Micros::from_secs(1), if fails { failed } else { Outcome::succeeded(order.input.clone()) })
+    });
+    let run = sim.run(workflow.clone());
+    assert_eq!(summary(&sim, run).state, RunState::Failed);
+    sim.command(Command::RetryFailed { run }).unwrap();
+    sim.advance_until(Micros::from_secs(100));
+    assert_eq!(summary(&sim, run).state, RunState::Succeeded);
+    assert_eq!(state(&sim, run, "after"), StepState::Succeeded);
+    assert_same_again(&sim, &workflow);
+}

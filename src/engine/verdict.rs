@@ -137,7 +137,7 @@ fn again(run: &Run, met: bool) -> bool {
 /// What failed, and what was skipped or cancelled because of it, in topological order.
 fn once_more(run: &Run) -> impl Iterator<Item = StepId> {
     let mut taken = vec![false; run.steps.len()];
-    for step in run.step_ids().filter(|id| run.step(*id).state == StepState::Failed && !run.left_out_as_item(*id)) {
+    for step in run.step_ids().filter(|id| run.step(*id).state == StepState::Failed && !run.left_out_as_part(*id)) {
         taken[step.index()] = true;
         for other in super::decide::by_hand::taken_along(run, step) {
             taken[other.index()] = true;

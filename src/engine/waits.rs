@@ -39,7 +39,7 @@ pub(crate) fn standing_by(
     let entry = run.step(step);
     match (entry.state, &entry.wait) {
         // Its items are at work.
-        (StepState::Pending, _) if entry.items.is_some() => (StepState::Running, None),
+        (StepState::Pending, _) if entry.cut.is_some() => (StepState::Running, None),
         (StepState::Ready, _) => by_agents(obstacle(entry.class)),
         (StepState::Waiting, Some((why, _))) if why.is_about_agents() => by_agents(obstacle(entry.class)),
         (StepState::Waiting, Some((why, until))) => {

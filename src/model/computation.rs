@@ -40,6 +40,8 @@ pub struct Parts {
     pub condition: bool,
     /// The list of its `for_each`, and nothing behind it.
     pub items: bool,
+    /// The result of the workflow that it uses, of which everything has ended.
+    pub result: bool,
 }
 
 /// What came of a computation.

@@ -49,6 +49,13 @@ pub enum Addition {
     Items(Arc<Value>),
     /// Steps, their needs by number: those of the run, then their own from there on.
     Steps(Arc<Vec<Step>>),
+    /// Steps that are done in place of the one that brings them, which waits for them.
+    Part {
+        /// The steps, their needs by number.
+        steps: Arc<Vec<Step>>,
+        /// The data that they read and write; `None`: that of the step which brings them.
+        data: Option<Arc<Value>>,
+    },
 }
 
 /// A change of a run's graph that a person asks for. All of it is done, or nothing.
@@ -71,9 +78,15 @@ impl Addition {
     pub fn count(&self) -> usize {
         match self {
             Self::Items(list) => list.as_array().map_or(0, Vec::len),
-            Self::Steps(steps) => steps.len(),
+            Self::Steps(steps) | Self::Part { steps, .. } => steps.len(),
         }
     }
+}
+
+/// The name of a step of a part.
+#[must_use]
+pub fn part_name(step: &str, own: &str) -> Name {
+    format!("{step}/{own}").into()
 }
 
 /// The name of an item.

@@ -52,6 +52,13 @@ pub enum Work {
     },
     /// What other steps returned is brought together, by the built-in agent for that.
     Aggregate(Box<Aggregate>),
+    /// Another workflow is done in its place, with `with` laid over its data.
+    Uses {
+        /// The file it was read from, as it is named.
+        file: String,
+        /// It; its agents are those of the whole.
+        workflow: Box<super::workflow::Workflow>,
+    },
 }
 
 /// What a person says to an approval.
@@ -293,7 +300,7 @@ impl Step {
             Work::Run { .. } | Work::Command { .. } => PROCESS_CAPABILITY,
             Work::Capability { capability } => capability,
             Work::Agent { agent } => agent,
-            Work::Approval { .. } => "",
+            Work::Approval { .. } | Work::Uses { .. } => "",
             Work::Aggregate(_) => COMBINE_CAPABILITY,
         }
     }

@@ -231,10 +231,10 @@ pub struct StepView {
     pub undo_failed: bool,
     /// What it is told is being computed.
     pub preparing: bool,
-    /// The step whose item it is, and its number.
-    pub item: Option<(StepId, u32)>,
-    /// How many items it was cut into.
-    pub items: Option<u32>,
+    /// The step that it is a part of, and its number if it is an item.
+    pub part_of: Option<(StepId, Option<u32>)>,
+    /// How many items or steps it was cut into.
+    pub parts: Option<u32>,
     /// It left the graph: it is not to be shown.
     pub gone: bool,
     /// How good its output is, where that was looked at.
@@ -527,6 +527,6 @@ pub struct StepSummary {
     pub injected: bool,
     /// How good its output is, where that was looked at.
     pub scores: Option<Arc<Scores>>,
-    /// How many items it was cut into.
-    pub items: Option<u32>,
+    /// How many items or steps it was cut into.
+    pub parts: Option<u32>,
 }

@@ -47,7 +47,10 @@ impl Names {
             agents: agents.iter().map(|agent| agent.name.clone()).collect(),
             started: run.started,
             joined: Vec::new(),
-            items: (0..).zip(&run.steps).filter_map(|(at, step)| Some((StepId(at), step.item?))).collect(),
+            items: (0..)
+                .zip(&run.steps)
+                .filter_map(|(at, step)| step.part_of.and_then(|(of, index)| Some((StepId(at), (of, index?)))))
+                .collect(),
         }
     }
     /// Hears of an event before it is told: steps may have joined.
@@ -65,7 +68,9 @@ impl Names {
                     self.items.insert(StepId::from_index(at), (*by, u32::try_from(index).unwrap_or(u32::MAX)));
                 }
             }
-            (Addition::Steps(steps), _) => self.joined.extend(steps.iter().map(|step| step.id.clone())),
+            (Addition::Steps(steps) | Addition::Part { steps, .. }, _) => {
+                self.joined.extend(steps.iter().map(|step| step.id.clone()))
+            }
             (Addition::Items(_), None) => {}
         }
     }

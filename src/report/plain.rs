@@ -191,6 +191,9 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
             1 => "is cut into 1 item".to_owned(),
             count => format!("is cut into {count} items"),
         },
+        EventKind::StepsAdded { first, added: added @ Addition::Part { .. }, .. } => {
+            format!("is done by {}", joined(*first, added, names))
+        }
         EventKind::StepsAdded { first, added, .. } => format!("brings {}", joined(*first, added, names)),
         EventKind::StepRewired { needs, .. } if needs.is_empty() => "needs nothing now".to_owned(),
         EventKind::StepRewired { needs, .. } => {

@@ -84,7 +84,7 @@ pub(crate) fn summary() -> RunSummary {
             ended: step.estimate,
             injected: false,
             scores: None,
-            items: None,
+            parts: None,
         });
     }
     RunSummary {
@@ -158,8 +158,8 @@ pub(crate) fn step_view(state: StepState, attempts: u32) -> StepView {
         pinned: None,
         undo_failed: false,
         preparing: false,
-        item: None,
-        items: None,
+        part_of: None,
+        parts: None,
         gone: false,
         scores: None,
     }

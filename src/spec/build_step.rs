@@ -147,7 +147,7 @@ const fn usual_retries(work: &Work) -> u32 {
     match work {
         Work::Run { .. } | Work::Command { .. } => defaults::PROCESS_RETRIES,
         Work::Capability { .. } | Work::Agent { .. } => defaults::AGENT_RETRIES,
-        Work::Approval { .. } | Work::Aggregate(_) => 0,
+        Work::Approval { .. } | Work::Aggregate(_) | Work::Uses { .. } => 0,
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn choose<'n>(own: Fields<'n>, shared: &Fields<'n>, owner: Span, faul
     let refused: &[&[&str]] = match work {
         _ if !is_known => &[],
         Work::Run { .. } | Work::Command { .. } => &[],
-        Work::Approval { .. } | Work::Aggregate(_) => &[&PROCESS_KEYS, &AGENT_KEYS],
+        Work::Approval { .. } | Work::Aggregate(_) | Work::Uses { .. } => &[&PROCESS_KEYS, &AGENT_KEYS],
         Work::Capability { .. } | Work::Agent { .. } => &[&PROCESS_KEYS],
     };
     let refused = |key: &str| refused.iter().any(|keys| keys.contains(&key));

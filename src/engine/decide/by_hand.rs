@@ -51,7 +51,7 @@ pub(crate) fn retry(run: &Run, step: StepId, decided: &mut Decided) -> Result<()
         state => return Err(Rejection::new(format!("{name} has not ended; it is {}", state.word()))),
     }
     can_be_taken_up(run)?;
-    if let Some(item) = entry.item.filter(|_| run.left_out_as_item(step)) {
+    if let Some(item) = entry.part_of.filter(|_| run.left_out_as_part(step)) {
         let of = &run.spec(item.of).id;
         return Err(Rejection::new(format!("{of} has ended without it, and a step completes at most once")));
     }
@@ -99,9 +99,9 @@ fn take_up(run: &Run, step: StepId, decided: &mut Decided) {
         let state = run.step(*id).state;
         state.ended() && state != StepState::Succeeded && !run.is_needless(*id)
     };
-    let items = run.step(step).items.iter().flat_map(|items| &items.steps);
+    let items = run.step(step).cut.iter().flat_map(|items| &items.steps);
     all.splice(0..0, items.copied().filter(lacks));
-    all.extend(run.step(step).item.map(|item| item.of).filter(|of| run.step(*of).state.ended()));
+    all.extend(run.step(step).part_of.map(|item| item.of).filter(|of| run.step(*of).state.ended()));
     for at in all.clone() {
         all.extend(taken_along(run, at).into_iter().filter(|dependent| !all.contains(dependent)).collect::<Vec<_>>());
     }
@@ -110,7 +110,7 @@ fn take_up(run: &Run, step: StepId, decided: &mut Decided) {
 
 /// Nobody needs the items of a step that is ended by hand any more.
 fn end_items(run: &Run, step: StepId, decided: &mut Decided) {
-    for &item in run.step(step).items.iter().flat_map(|items| &items.steps) {
+    for &item in run.step(step).cut.iter().flat_map(|items| &items.steps) {
         if !run.step(item).state.ended() && run.step(item).state != StepState::Compensating {
             super::cancel::one(run, item, Some(step), decided);
         }
@@ -202,7 +202,7 @@ pub(crate) fn reassign(
         let reason = format!("{name} is {}: it cannot be given to another agent", entry.state.word());
         return Err(Rejection::with_way_out(reason, "retry it first"));
     }
-    if entry.items.is_some() {
+    if entry.cut.is_some() {
         return Err(Rejection::with_way_out(format!("{name} is cut into items"), "give its items to the agent"));
     }
     if run.spec(step).is_approval() {
@@ -314,7 +314,7 @@ pub(crate) fn retry_failed(run: &Run, decided: &mut Decided) -> Result<(), Rejec
     let state = |step: &StepId| run.step(*step).state;
     let worth_it = |step: &StepId| {
         let open = matches!(state(step), StepState::Failed | StepState::Cancelled | StepState::Unknown);
-        open && !run.left_out_as_item(*step) && !run.is_beaten(*step)
+        open && !run.left_out_as_part(*step) && !run.is_beaten(*step)
     };
     if !run.shape.order.iter().any(worth_it) {
         return Err(Rejection::new("nothing of it failed or was cancelled"));
@@ -325,7 +325,7 @@ pub(crate) fn retry_failed(run: &Run, decided: &mut Decided) -> Result<(), Rejec
     for &step in &run.shape.order {
         match state(&step) {
             StepState::Failed | StepState::Cancelled | StepState::Skipped
-                if !run.left_out_as_item(step) && !run.is_beaten(step) && !run.step(step).gone =>
+                if !run.left_out_as_part(step) && !run.is_beaten(step) && !run.step(step).gone =>
             {
                 decided.push((run.id, EventKind::StepReopened { step }));
             }
@@ -371,7 +371,7 @@ pub(crate) fn set_priority(run: &Run, step: StepId, priority: u8, decided: &mut 
         return Err(Rejection::new(format!("the priority of {name} is {} of 0–{PRIORITY_MAX}", entry.priority)));
     }
     decided.push((run.id, EventKind::PriorityChanged { step, priority }));
-    for &step in entry.items.iter().flat_map(|items| &items.steps) {
+    for &step in entry.cut.iter().flat_map(|items| &items.steps) {
         let state = run.step(step).state;
         if !state.ended() && !state.active() && run.step(step).priority != priority {
             decided.push((run.id, EventKind::PriorityChanged { step, priority }));

@@ -30,7 +30,7 @@ pub(crate) fn step(run: &Run, step: StepId, decided: &mut Decided) -> Result<(),
         return Err(Rejection::with_way_out(reason, "q leaves the run, to go on later"));
     }
     one(run, step, None, decided);
-    for &item in entry.items.iter().flat_map(|items| &items.steps) {
+    for &item in entry.cut.iter().flat_map(|items| &items.steps) {
         let state = run.step(item).state;
         if !state.ended() && state != StepState::Compensating {
             one(run, item, Some(step), decided);
@@ -70,7 +70,7 @@ pub(crate) fn these(
     can_be_cancelled(run)?;
     let open = |id: &StepId| {
         let state = run.step(*id).state;
-        !state.ended() && state != StepState::Compensating && run.step(*id).items.is_none()
+        !state.ended() && state != StepState::Compensating && run.step(*id).cut.is_none()
     };
     let meant: Vec<StepId> =
         run.shape.order.iter().copied().filter(open).filter(|id| is_meant(run, which, *id)).collect();

@@ -35,8 +35,12 @@ pub(crate) fn brought(run: &Run, by: StepId, brings: Option<&[NewStep]>) -> Resu
 /// New steps with the numbers that they will have, their needs by number.
 fn joined(run: &Run, new: &[NewStep]) -> Result<Vec<Step>, String> {
     let first = run.steps.len();
-    let others = |id: &StepId| !run.step(*id).gone && (run.step(*id).brought_by.is_some() || is_by_hand(run, *id));
-    let added = run.step_ids().filter(|id| run.step(*id).item.is_none()).filter(others).count();
+    let expands = |by: StepId| run.spec(by).expand.is_some();
+    let others = |id: &StepId| {
+        let entry = run.step(*id);
+        !entry.gone && (entry.brought_by.is_some_and(expands) || is_by_hand(run, *id))
+    };
+    let added = run.step_ids().filter(others).count();
     if added + new.len() > ADDED_STEPS_MAX {
         return Err(format!("{} steps would have joined the run, at most {ADDED_STEPS_MAX} may", added + new.len()));
     }
@@ -208,7 +212,7 @@ fn is_pending(run: &Run, step: StepId) -> Result<(), Rejection> {
     if entry.gone {
         return Err(Rejection::new(format!("{name} has left the graph")));
     }
-    if entry.item.is_some() || entry.items.is_some() {
+    if entry.part_of.is_some() || entry.cut.is_some() {
         return Err(Rejection::new(format!("{name} is cut into items, or is one: its place in the graph is fixed")));
     }
     if entry.state != StepState::Pending || entry.preparing.is_some() {

@@ -30,8 +30,8 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         EventKind::RetryRound => (run.retried, run.fresh_failure) = (true, false),
         EventKind::CheckpointMade { checkpoint, step } => {
             let ended = run.step_ids().filter(|id| run.step(*id).state.ended()).collect();
-            let (data, steps) = (run.data.clone(), run.steps.len());
-            run.checkpoints.push(Checkpoint { number: *checkpoint, step: *step, at, data, steps, ended });
+            let (data, scopes, steps) = (run.data.clone(), run.scopes.clone(), run.steps.len());
+            run.checkpoints.push(Checkpoint { number: *checkpoint, step: *step, at, data, scopes, steps, ended });
         }
         EventKind::RunFinished { state, status, cause } => {
             run.state = *state;
@@ -205,8 +205,8 @@ fn go_back(run: &mut Run, mut anew: Vec<StepId>, steps_then: usize) -> Vec<StepI
     };
     let leaving: Vec<StepId> = begins_anew.iter().copied().filter(|id| since(run, *id)).collect();
     for &id in &leaving {
-        if let Some(item) = run.step(id).item {
-            grow::make_whole(run, item.of);
+        if let Some(part) = run.step(id).part_of {
+            grow::make_whole(run, part.of);
         } else {
             grow::leave(run, id);
         }
@@ -224,7 +224,7 @@ fn roll_back(run: &mut Run, to: u32, at: Micros) {
     run.state = RunState::Running;
     run.resumes += 1;
     let Some(checkpoint) = run.checkpoints.iter().find(|checkpoint| checkpoint.number == to).cloned() else { return };
-    run.data = checkpoint.data;
+    (run.data, run.scopes) = (checkpoint.data, checkpoint.scopes);
     run.checkpoints.retain(|other| other.number < to);
     let anew: Vec<StepId> = run.step_ids().filter(|id| !checkpoint.ended.contains(id)).collect();
     let anew = go_back(run, anew, checkpoint.steps);

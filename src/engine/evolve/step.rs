@@ -76,7 +76,8 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
         EventKind::DataChanged { step, .. } => {
             if let Some(output) = run.step(*step).output.clone() {
                 let workflow = run.workflow.clone();
-                let data = Arc::make_mut(&mut run.data);
+                let own = run.step(*step).scope.and_then(|scope| run.scopes.get_mut(&scope));
+                let data = Arc::make_mut(own.unwrap_or(&mut run.data));
                 for mapping in &workflow.step(*step).output {
                     write_output(data, &output, &mapping.field, &mapping.path);
                 }
@@ -221,7 +222,7 @@ pub(super) fn advance_cursors(run: &mut Run) {
 
 /// Who goes on as soon as it has enough may have it now.
 fn look_for_early(run: &mut Run, ended: StepId) {
-    let of = run.step(ended).item.map_or(ended, |item| item.of);
+    let of = run.step(ended).part_of.map_or(ended, |item| item.of);
     for at in 0..run.dependents[of.index()].len() {
         let (dependent, _) = run.dependents[of.index()][at];
         if run.ends_others(dependent) && run.is_early(dependent) {

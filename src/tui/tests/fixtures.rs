@@ -68,8 +68,8 @@ pub(crate) fn idle_step(state: StepState) -> StepView {
         pinned: None,
         undo_failed: false,
         preparing: false,
-        item: None,
-        items: None,
+        part_of: None,
+        parts: None,
         gone: false,
         scores: None,
     }

@@ -160,7 +160,7 @@ impl Brief {
     fn grow(&mut self, by: Option<StepId>, added: &Addition) {
         let joined = count(added.count());
         self.total = self.total.saturating_add(joined);
-        if let (Addition::Items(_), Some(by)) = (added, by)
+        if let (Addition::Items(_) | Addition::Part { .. }, Some(by)) = (added, by)
             && joined > 0
         {
             self.total -= 1;
