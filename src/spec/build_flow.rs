@@ -15,6 +15,7 @@ use crate::spec::units::share;
 use crate::spec::walk::{Fields, count};
 use crate::spec::words::{join, quote};
 use indexmap::IndexMap;
+use serde_json::Value;
 
 /// A place in the data that is read, and where that is said.
 pub(crate) type Read = (Path, Span);
@@ -25,6 +26,8 @@ pub(crate) struct Sources {
     pub(crate) steps: Vec<(String, Span)>,
     /// Where it says that only critical steps are waited for.
     pub(crate) critical: Option<Span>,
+    /// The votes that a winner needs, and where that is said.
+    pub(crate) quorum: Option<(u32, Span)>,
     /// What is read instead of steps.
     pub(crate) read: Option<Read>,
 }
@@ -108,6 +111,9 @@ pub(crate) fn aggregate(node: &Node, place: Place, faults: &mut Faults<'_>) -> (
         }
     }
     let strategy = strategy(word, &fields, node, faults);
+    if let Strategy::Vote { quorum: Some(Quorum::Votes(votes)), .. } = strategy {
+        sources.quorum = fields.get("quorum").map(|node| (votes, node.span));
+    }
     (Aggregate { from, strategy, missing, wait }, sources)
 }
 
@@ -238,14 +244,17 @@ pub(crate) fn expect(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Option<Box
             .expected("`schema`, `assert`, `quality`, or several of them");
     }
     let schema = fields.get("schema");
-    if let Some(schema) = schema {
-        local(schema, faults);
+    let value = schema.map(Node::to_value);
+    if let (Some(schema), Some(value)) = (schema, &value) {
+        // What has an id of its own is referred to from there.
+        let root = (!value.to_string().contains("\"$id\"")).then_some(value);
+        local(schema, root, faults);
     }
     let asserted = fields.get("assert");
     let asserted =
         asserted.map_or(&[][..], |node| if node.text().is_some() { std::slice::from_ref(node) } else { node.list() });
     Some(Box::new(Expect {
-        schema: schema.map(Node::to_value),
+        schema: value,
         assert: asserted.iter().filter_map(|node| Expression::of_source(node.text()?).ok()).collect(),
         quality: fields.get("quality").and_then(|node| quality(node, faults)),
         on_fail: match fields.text("on_fail") {
@@ -259,9 +268,9 @@ pub(crate) fn expect(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Option<Box
 /// Members of a schema that hold data, in which nothing refers to anything.
 const SCHEMA_DATA: [&str; 4] = ["const", "enum", "default", "examples"];
 
-/// Reports references of a schema to other documents.
-fn local(schema: &Node, faults: &mut Faults<'_>) {
-    schema.list().iter().for_each(|node| local(node, faults));
+/// Reports references of a schema to other documents, and those that lead nowhere from its `root`.
+fn local(schema: &Node, root: Option<&Value>, faults: &mut Faults<'_>) {
+    schema.list().iter().for_each(|node| local(node, root, faults));
     for entry in schema.entries().iter().filter(|entry| !SCHEMA_DATA.contains(&entry.key.as_str())) {
         let refers = matches!(entry.key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef");
         match entry.value.text().filter(|_| refers) {
@@ -271,7 +280,13 @@ fn local(schema: &Node, faults: &mut Faults<'_>) {
                     .error(entry.value.span, Code::BadText, message)
                     .expected("a reference such as `#/$defs/item`, and what it names under `$defs`");
             }
-            _ => local(&entry.value, faults),
+            Some(target) if target.starts_with("#/") && !target.contains('%') => {
+                if root.is_some_and(|root| root.pointer(&target[1..]).is_none()) {
+                    let message = format!("the schema has nothing at {}", quote(target));
+                    faults.error(entry.value.span, Code::BadText, message).expected("a place inside the schema");
+                }
+            }
+            _ => local(&entry.value, root, faults),
         }
     }
 }

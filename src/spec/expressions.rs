@@ -7,6 +7,7 @@ use crate::spec::keys::{Shape, Table};
 use crate::spec::source::Span;
 use crate::spec::tree::{Kind, Node};
 use crate::spec::walk::takes;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 /// Says what is wrong with each of some filters, in their order, without running any. It may fail for want of means.
@@ -75,27 +76,63 @@ fn add(node: &Node, found: &mut Vec<Computed>, read: impl Fn(&str) -> Option<Exp
     }
 }
 
-/// Compiles them all in one call, and reports each fault at its place.
+/// The most different filters that are compiled, each for some milliseconds: a file of many more is still read.
+const COMPILED_MAX: usize = 10_000;
+
+/// What is wrong with some filters.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled<'t> {
+    faults: HashMap<&'t str, Fault>,
+    /// Whether there were more different ones than are compiled.
+    pub(crate) some_left: bool,
+}
+
+impl<'t> Compiled<'t> {
+    /// Compiles all different ones of some filters in one call.
+    ///
+    /// # Errors
+    /// If the compiler cannot work.
+    pub(crate) fn of(filters: impl Iterator<Item = &'t str>, compile: Compile) -> io::Result<Self> {
+        let mut seen = HashSet::new();
+        let mut different: Vec<&str> = filters.filter(|filter| seen.insert(*filter)).take(COMPILED_MAX + 1).collect();
+        let some_left = different.len() > COMPILED_MAX;
+        different.truncate(COMPILED_MAX);
+        if different.is_empty() {
+            return Ok(Self::default());
+        }
+        let results = compile(&different)?;
+        let faults = different.into_iter().zip(results).filter_map(|(filter, result)| Some((filter, result.err()?)));
+        Ok(Self { faults: faults.collect(), some_left })
+    }
+    /// What is wrong with one of them.
+    pub(crate) fn fault(&self, filter: &str) -> Option<&Fault> {
+        self.faults.get(filter)
+    }
+}
+
+/// Compiles the filters of a file in one call, and reports each fault at its place.
 pub(crate) fn compile<'c>(all: impl Iterator<Item = &'c Computed>, compile: Option<Compile>, faults: &mut Faults<'_>) {
     let Some(compile) = compile else { return };
     let all: Vec<&Computed> = all.collect();
-    let texts: Vec<&str> = all.iter().flat_map(|one| &one.filters).map(Filter::text).collect();
     let Some(first) = all.first() else { return };
-    match compile(&texts) {
-        Ok(results) => {
-            let mut results = results.into_iter();
-            for one in all {
-                let mut places = faults.places(one.span, &one.text);
-                for (filter, result) in one.filters.iter().zip(results.by_ref()) {
-                    if let Err(fault) = result {
-                        faults.error(places.of(filter.at() + fault.at), Code::BadFilter, fault.message);
-                    }
-                }
-            }
-        }
+    let compiled = match Compiled::of(all.iter().flat_map(|one| &one.filters).map(Filter::text), compile) {
+        Ok(compiled) => compiled,
         Err(error) => {
             let message = format!("the filters of this file cannot be checked: {error}");
             faults.error(first.span, Code::BadFilter, message).expected("enough memory for one more thread");
+            return;
         }
+    };
+    for one in &all {
+        let mut places = faults.places(one.span, &one.text);
+        for filter in &one.filters {
+            if let Some(fault) = compiled.fault(filter.text()) {
+                faults.error(places.of(filter.at() + fault.at), Code::BadFilter, fault.message.clone());
+            }
+        }
+    }
+    if compiled.some_left {
+        let message = format!("only the first {COMPILED_MAX} different filters of this file were looked at");
+        faults.note(first.span, Code::BadFilter, message);
     }
 }

@@ -8,7 +8,7 @@ use crate::spec::build_step::{DraftStep, step};
 use crate::spec::cycle::{NAMED_MAX, circle, knots};
 use crate::spec::data;
 use crate::spec::diagnostic::{Code, Diagnostic, Severity};
-use crate::spec::expressions::{self, Compile, Computed};
+use crate::spec::expressions::{self, Compile, Compiled, Computed};
 use crate::spec::faults::Faults;
 use crate::spec::source::{Source, Span};
 use crate::spec::tables::STEP;
@@ -229,21 +229,17 @@ fn needs(read: &[Read], rules: &Rules<'_>) -> Result<(), String> {
 /// Refuses filters that are not jq.
 fn filters(read: &[Read], rules: &Rules<'_>) -> Result<(), String> {
     let Some(compile) = rules.compile else { return Ok(()) };
-    let all = read.iter().flat_map(|(draft, texts)| texts.iter().map(move |one| (draft, one)));
-    let (owners, texts): (Vec<_>, Vec<_>) =
-        all.flat_map(|(draft, one)| one.filters.iter().map(move |filter| (draft, filter.text()))).unzip();
-    if texts.is_empty() {
-        return Ok(());
-    }
-    let results =
-        compile(&texts).map_err(|error| format!("the filters of the new steps cannot be checked: {error}"))?;
-    for ((draft, text), result) in owners.iter().zip(&texts).zip(results) {
-        if let Err(fault) = result {
+    let texts = || read.iter().flat_map(|(draft, texts)| texts.iter().map(move |one| (draft, one)));
+    let filters = || texts().flat_map(|(draft, one)| one.filters.iter().map(move |filter| (draft, filter.text())));
+    let compiled = Compiled::of(filters().map(|(_, filter)| filter), compile)
+        .map_err(|error| format!("the filters of the new steps cannot be checked: {error}"))?;
+    for (draft, filter) in filters() {
+        if let Some(fault) = compiled.fault(filter) {
             let id = quote(&draft.step.id);
-            return Err(format!("step {id}: the filter {}: {} (at byte {})", quote(text), fault.message, fault.at));
+            return Err(format!("step {id}: the filter {}: {} (at byte {})", quote(filter), fault.message, fault.at));
         }
     }
-    Ok(())
+    if compiled.some_left { Err("the new steps hold too many filters".to_owned()) } else { Ok(()) }
 }
 
 /// A value as the tables see it; it has no places.

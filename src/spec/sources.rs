@@ -28,6 +28,7 @@ pub(crate) fn resolve(
         }
         let who = format!("aggregate {}", quote(&step.step.id));
         let found = steps(&who, &step.sources, &draft.steps, ids, &mut nearest, faults);
+        enough(&step.sources, &found, &draft.steps, faults);
         let critical = step.sources.critical;
         let is_needed = |id: StepId| critical.is_none() || draft.steps[id.index()].step.critical;
         let waited: Vec<(StepId, Span)> = found.iter().copied().filter(|(id, _)| is_needed(*id)).collect();
@@ -47,9 +48,20 @@ pub(crate) fn resolve(
     }
     if !draft.result.steps.is_empty() {
         let found = steps("`result`", &draft.result, &draft.steps, ids, &mut nearest, faults);
+        enough(&draft.result, &found, &draft.steps, faults);
         if let Some(result) = &mut draft.workflow.result {
             result.from = From::Steps(found.into_iter().map(|(step, _)| step).collect());
         }
+    }
+}
+
+/// Reports a quorum of more votes than there can be. How many items vote is not known here.
+fn enough(sources: &Sources, found: &[(StepId, Span)], steps: &[DraftStep], faults: &mut Faults<'_>) {
+    let Some((votes, place)) = sources.quorum else { return };
+    let counted = found.iter().all(|(step, _)| steps[step.index()].step.for_each.is_none());
+    if counted && found.len() < votes as usize {
+        let message = format!("{votes} votes can never come together: `from` names {}", found.len());
+        faults.error(place, Code::OutOfRange, message).expected(format!("at most {}", found.len()));
     }
 }
 

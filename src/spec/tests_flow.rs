@@ -30,7 +30,7 @@ steps:
     input: { n: .n + 1, m: n, o: "${{ .go }}" }
     output: { x: found }
     expect:
-      schema: { type: object, properties: { $ref: { type: string } }, items: { $ref: "#/$defs/x" }, const: { $ref: "http://data" } }
+      schema: { type: object, properties: { $ref: { type: string } }, items: { $ref: "#/$defs/x~1y" }, $defs: { x/y: true }, const: { $ref: "http://data" } }
       assert: [.ok, "${{ .n > 1 }}"]
       quality: { domain: analytical, accuracy: 0.5, tone: 1 }
       on_fail: fail
@@ -187,6 +187,8 @@ const BROKEN: &[Broken] = &[
     ("steps: { a: { run: ls, expect: { schema: [1] } } }\n", &[("1:42 wrong_type", "`schema`", None)]),
     ("steps: { a: { run: ls, expect: { schema: { items: [{ $ref: 'http://x/y' }] } } } }\n", &[("1:60 bad_text", "nothing outside itself", None)]),
     ("steps: { a: { run: ls, expect: { schema: { $dynamicRef: other.json } } } }\n", &[("1:57 bad_text", "`other.json`", None)]),
+    ("steps: { a: { run: ls, expect: { schema: { $ref: '#/$defs/x' } } } }\n", &[("1:50 bad_text", "nothing at `#/$defs/x`", None)]),
+    ("steps: { a: { run: ls }, v: { aggregate: { from: [a], strategy: vote, quorum: 2 } } }\n", &[("1:79 out_of_range", "2 votes can never come together", None)]),
     ("steps: { a: { run: ls, expect: { assert: [] } } }\n", &[("1:42 out_of_range", "`assert` is empty", None)]),
     ("steps: { a: { run: ls, expect: { assert: [x > 1] } } }\n", &[("1:43 bad_text", "not a data path", Some(".x > 1"))]),
     ("steps: { a: { run: ls, expect: { quality: analytcal } } }\n", &[("1:43 missing_key", "`analytcal` declares no score", Some("analytical"))]),
@@ -305,6 +307,21 @@ fn a_compiler_that_fails_refuses_the_file_and_plain_paths_need_none() {
     let outcome = read(&Source::new("f.yaml", "steps: { a: { run: ls, if: .x + 1 } }\n"), &options);
     assert!(outcome.diagnostics[0].message.contains("cannot be checked: no thread"));
     assert!(read(&Source::new("f.yaml", "steps: { a: { run: ls, if: '.x[0].y' } }\n"), &options).value.is_some());
+}
+
+#[test]
+fn equal_filters_are_compiled_once_and_no_more_than_are_bearable() {
+    let steps = |count: usize, all: &dyn Fn(usize) -> String| {
+        let lines: Vec<String> =
+            (0..count).map(|n| format!("  s{n}: {{ run: ls, if: .a | nope{} }}\n", all(n))).collect();
+        format!("steps:\n{}", lines.concat())
+    };
+    let options = Options { compile: Some(compiler), ..Options::default() };
+    let told = |text: &str| read(&Source::new("f.yaml", text), &options).diagnostics;
+    let same = told(&steps(50, &|_| String::new()));
+    assert_eq!((same.len(), same[49].message.as_str()), (50, "1 in all"));
+    let many = told(&steps(10_001, &|n| n.to_string()).replace("nope", "good"));
+    assert_eq!((many.len(), many[0].severity), (1, Severity::Note), "{}", render_all(&many, 0));
 }
 
 #[test]
