@@ -7,11 +7,15 @@ use crate::model::policy::Mode;
 use crate::model::workflow::{FileStamp, Workflow};
 use crate::report::json;
 use crate::runtime::environment;
+use crate::runtime::evaluate;
 use crate::runtime::store::disk::file_hash;
 use crate::spec::{self, Code, Diagnostic, LIMITS, Options, Outcome, Severity, Source};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+/// Filters are compiled by what will compute them.
+const COMPILE: Option<spec::Compile> = Some(evaluate::check);
 
 /// What the workflow is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +145,7 @@ impl Beside {
         }
         let mut value = |path: &Option<PathBuf>| faults.source(path.as_deref()?);
         let (agents, data) = (value(&model.agents), value(&model.data));
-        let agents = agents.and_then(|source| faults.add(spec::read_agents(&source)));
+        let agents = agents.and_then(|source| faults.add(spec::read_agents(&source, COMPILE)));
         let data = data.and_then(|source| faults.add(spec::read_data(&source)));
         let mode = model.mode.map(ModeWord::mode);
         let options = Options {
@@ -154,6 +158,7 @@ impl Beside {
             max_parallel: model.max_parallel,
             folder: None,
             cores: cores(),
+            compile: COMPILE,
         };
         Ok(Self { options, faults, stdin_taken: stdin(&model.agents) || stdin(&model.data) })
     }
@@ -209,7 +214,7 @@ pub(crate) fn again(recipe: &Recipe) -> Loaded {
     let mut all = Loaded::default();
     let Some(files) = recipe.files() else { return all };
     let agents = files.get(1).and_then(|path| all.source(Path::new(path)));
-    let agents = agents.and_then(|source| all.add(spec::read_agents(&source)));
+    let agents = agents.and_then(|source| all.add(spec::read_agents(&source, COMPILE)));
     let path = Path::new(files[0]);
     let options = Options {
         agents_needed: files.len() < 2 || agents.is_some(),
@@ -220,6 +225,7 @@ pub(crate) fn again(recipe: &Recipe) -> Loaded {
         max_parallel: recipe.max_parallel,
         folder: folder(path),
         cores: recipe.cores,
+        compile: COMPILE,
     };
     let mut loaded = Loaded::default();
     if let Some(source) = loaded.source(path) {

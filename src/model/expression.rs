@@ -116,6 +116,23 @@ impl Expression {
         Path::parse(trimmed).map(Self::Path).map_err(|message| Fault { at: start, message })
     }
 
+    /// Reads a text that stands where only a filter is due, with or without `${{ }}` around it.
+    ///
+    /// # Errors
+    /// The first fault, with its place.
+    pub fn of_filter(text: &str) -> Result<Self, Fault> {
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Err(Fault { at: 0, message: "a filter like `map(.id)` is expected, not nothing".to_owned() });
+        }
+        if trimmed.starts_with(OPENING) {
+            return Self::of_source(text);
+        }
+        let start = text.len() - text.trim_start().len();
+        scan(trimmed, 0, false).map_err(|fault| Fault { at: fault.at + start, ..fault })?;
+        Ok(Self::Filter(Filter::new(trimmed, start)))
+    }
+
     /// Reads a text that stands where a value is due. `None`: it is nothing but text.
     ///
     /// # Errors
@@ -352,6 +369,16 @@ mod tests {
         }
         assert_eq!(filter(&Expression::of_source("  .a + 1 ").unwrap()), (".a + 1", 2));
         assert_eq!(filter(&Expression::of_source(" ${{ .a }} ").unwrap()), (".a", 5));
+    }
+
+    #[test]
+    fn where_only_a_filter_stands_a_word_is_one() {
+        for (text, expected) in [("add", ("add", 0)), (" length > 0 ", ("length > 0", 1)), ("${{ add }}", ("add", 4))] {
+            assert_eq!(filter(&Expression::of_filter(text).unwrap()), expected);
+        }
+        for bad in ["", " ", "\"open", "${{ a }} b", "a | ${{ b }}"] {
+            assert!(Expression::of_filter(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -123,12 +123,14 @@ impl Workflow {
     pub fn step_ids(&self) -> impl ExactSizeIterator<Item = StepId> + use<> {
         (0..self.steps.len()).map(StepId::from_index)
     }
-    /// Adds the built-in agents that the steps ask for and no agent of the file offers. `cores` gives the slots of those
-    /// that compute or run processes; those that answer at once or only wait have as many slots as they are asked.
+    /// Adds the built-in agents that the steps, or those that outputs may bring, ask for and no agent of the file offers.
+    /// `cores` gives the slots of those that compute or run processes; those that answer at once or only wait have as
+    /// many slots as they are asked.
     pub fn add_builtins(&mut self, cores: u32) {
         let compensations = self.steps.iter().filter_map(|step| step.compensate.as_deref());
         let all: Vec<&Step> = self.steps.iter().chain(compensations).collect();
-        let asked: Vec<Name> = all.iter().map(|step| step.asks_for().into()).collect();
+        let brought = all.iter().filter_map(|step| step.expand.as_ref()?.allow.as_deref()).flatten().cloned();
+        let asked: Vec<Name> = all.iter().map(|step| step.asks_for().into()).chain(brought).collect();
         let fallbacks: Vec<super::step::Fallback> = all.iter().flat_map(|step| step.fallback.iter().cloned()).collect();
         let unnamed = [Builtin::Process, Builtin::Combine].into_iter();
         for builtin in unnamed.chain(Builtin::NAMED) {

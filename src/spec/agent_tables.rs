@@ -12,7 +12,13 @@ const TIME: Shape = Shape::Duration { from: Micros::ZERO, off: false };
 pub(crate) const AGENT: Shape = Shape::Kinds(&[
     (&Word::new("simulated", "Works for a while, then returns."), &SIMULATED),
     (&Word::new("process", "A child process per attempt."), &PROCESS),
-    (&Word::new("builtin", "Part of upbeat: `echo` or `sleep`, named in `capabilities`."), &BUILTIN),
+    (
+        &Word::new(
+            "builtin",
+            "Part of upbeat: `echo`, `sleep`, `chunk`, `json`, `numeric`, `validate`, `transform` or `aggregate`, named in `capabilities`.",
+        ),
+        &BUILTIN,
+    ),
     (&Word::later("a2a", "A remote agent."), &BUILTIN),
     (&Word::later("mcp", "Tools of a server."), &BUILTIN),
     (&Word::later("llm", "A language model."), &BUILTIN),
@@ -58,13 +64,13 @@ const COMMON: &[Key] = &[
 
 const SCRIPT_KEYS: &[Key] = &[
     Key::new("duration", TIME, "How long it works, divided by `speed`."),
-    Key::new("output", Shape::Value, "What it returns; its input if left out."),
+    Key::new("output", Shape::Value, "What it returns, `${{ }}` in it over its input; its input if left out."),
     Key::new("fail_rate", RATE, "Share of attempts that fail, from 0 to 1."),
 ];
 
 const SIMULATED_KEYS: &[Key] = &[
     Key::new("duration", TIME, "How long it works, divided by `speed`; the step's `estimate` if left out."),
-    Key::new("output", Shape::Value, "What it returns; its input if left out."),
+    Key::new("output", Shape::Value, "What it returns, `${{ }}` in it over its input; its input if left out."),
     Key::new("fail_rate", RATE, "Share of attempts that fail, from 0 to 1."),
     Key::new("speed", POSITIVE, "Divides durations; 1."),
     Key::new("jitter", RATE, "Spread of durations: 0.2 means ±20 %."),
@@ -85,9 +91,12 @@ const PROTOCOLS: &[Word] = &[
     Word::later("worker", "One long-lived process."),
 ];
 
-/// Variables of a process.
+/// Variables of a process agent.
 pub(crate) const ENV: Shape =
     Shape::Map(KeyRule::Variable, &Shape::Either(&[Shape::Argument, Shape::Table(&ENV_FROM)]));
+/// Variables of steps, whose values may be computed.
+pub(crate) const STEP_ENV: Shape =
+    Shape::Map(KeyRule::Variable, &Shape::Either(&[Shape::Template, Shape::Table(&ENV_FROM)]));
 /// A variable taken from upbeat's own environment.
 pub(crate) const ENV_FROM: Table = Table {
     id: "env_from",

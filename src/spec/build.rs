@@ -4,17 +4,18 @@
 //! when several keys are seen together is reported here.
 
 use crate::model::defaults::PARALLEL_THRESHOLD;
-use crate::model::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
+use crate::model::policy::{Limits, Mode, OnThresholdMissed, Recovery};
 use crate::model::workflow::Workflow;
 use crate::spec::build_agent::{DraftAgent, agents, env};
-use crate::spec::build_policy::retry_budget;
+use crate::spec::build_flow::{Place, Sources, aggregate};
+use crate::spec::build_policy::{retry_budget, success};
 use crate::spec::build_step::{DraftStep, step};
 use crate::spec::diagnostic::Code;
+use crate::spec::expressions::{self, Computed};
 use crate::spec::faults::Faults;
 use crate::spec::source::{LIMITS, Span};
-use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, STEP, STEP_IN_MAP, SUCCESS, WORKFLOW};
+use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, STEP, STEP_IN_MAP, WORKFLOW};
 use crate::spec::tree::{Kind, Node};
-use crate::spec::units::share;
 use crate::spec::walk::{Fields, count};
 use crate::spec::words::quote;
 use serde_json::Value;
@@ -30,6 +31,10 @@ pub(crate) struct Draft {
     pub(crate) rollback: Option<Span>,
     /// Where `parallel_threshold` stands beside a mode of the file that has no use for it.
     pub(crate) idle_threshold: Option<Span>,
+    /// What the result takes.
+    pub(crate) result: Sources,
+    /// What is computed, but in steps.
+    pub(crate) texts: Vec<Computed>,
 }
 
 /// Builds a draft from the root of a workflow file. `stem` is its id if it names none.
@@ -51,6 +56,9 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
         _ => Recovery::Continue,
     };
     let place = |name: &str| fields.get(name).map(|node| node.span);
+    let result = fields.get("result").filter(|node| matches!(node.kind, Kind::Map(_)));
+    let result = result.map(|node| aggregate(node, Place::Result, faults));
+    let (result, sources) = result.map_or((None, Sources::default()), |(made, sources)| (Some(made), sources));
     let idle_threshold =
         if matches!(mode, Mode::Hybrid | Mode::Auto) { None } else { fields.key_span("parallel_threshold") };
     let workflow = Workflow {
@@ -73,13 +81,14 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
             _ => OnThresholdMissed::Fail,
         },
         agents: Vec::new(),
-        result: None,
+        result,
         steps: Vec::new(),
     };
     let agents = fields.get("agents").map(|node| agents(node, faults)).unwrap_or_default();
     let steps = steps(&fields, faults);
     let rollback = place("recovery").filter(|_| recovery == Recovery::Rollback);
-    Draft { workflow, steps, agents, limited, rollback, idle_threshold }
+    let texts = expressions::of_table(&WORKFLOW, root, &["steps"]);
+    Draft { workflow, steps, agents, limited, rollback, idle_threshold, result: sources, texts }
 }
 
 fn limits(node: &Node) -> (Limits, Vec<Span>) {
@@ -96,15 +105,6 @@ fn limits(node: &Node) -> (Limits, Vec<Span>) {
     };
     let valid = capabilities.iter().filter(|entry| count(&entry.value).is_some());
     (limits, valid.map(|entry| entry.key_span).collect())
-}
-
-fn success(fields: &Fields<'_>) -> Success {
-    let Some(node) = fields.get("success") else { return Success::All };
-    if node.text() == Some("any") {
-        return Success::Any;
-    }
-    let min = Fields::of(&SUCCESS, node).text("min").and_then(share);
-    min.map_or(Success::All, Success::Min)
 }
 
 fn steps(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<DraftStep> {
@@ -124,7 +124,8 @@ fn steps(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<DraftStep> {
         if matches!(node.kind, Kind::Map(_)) {
             let own = Fields::of(&STEP, node);
             let id = own.get("id").and_then(|id| Some((id.text()?, id.span)));
-            steps.push(step(id, own, &shared, node.span, faults));
+            let texts = expressions::of_table(&STEP, node, &[]);
+            steps.push(DraftStep { texts, ..step(id, own, &shared, node.span, faults) });
         }
     }
     for entry in node.entries() {
@@ -137,7 +138,9 @@ fn steps(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<DraftStep> {
                     .expected("the same id, or none")
                     .suggest(Some(entry.key.clone()));
             }
-            steps.push(step(Some((&entry.key, entry.key_span)), own, &shared, entry.key_span, faults));
+            let texts = expressions::of_table(&STEP_IN_MAP, &entry.value, &[]);
+            let id = Some((entry.key.as_str(), entry.key_span));
+            steps.push(DraftStep { texts, ..step(id, own, &shared, entry.key_span, faults) });
         }
     }
     steps

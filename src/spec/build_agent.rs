@@ -12,13 +12,11 @@ use crate::spec::faults::Faults;
 use crate::spec::source::Span;
 use crate::spec::tree::{Entry, Node};
 use crate::spec::walk::Fields;
-use crate::spec::words::quote;
+use crate::spec::words::{any_of, quote};
 use std::collections::HashMap;
 
 /// Ids that begin like this belong to the built-in agents.
 const RESERVED: &str = "builtin.";
-/// Built-in agents of the format that this build does not have.
-const LATER: [&str; 6] = ["chunk", "json", "numeric", "validate", "transform", "aggregate"];
 
 /// An agent of the file. Its id and capabilities count even if the rest of it is at fault, so that nothing that refers
 /// to it is reported as well.
@@ -125,17 +123,13 @@ fn builtin(
         capabilities.push(entry.key.as_str().into());
     }
     let place = fields.get("capabilities").map_or(entry.key_span, |node| node.span);
-    if let Some(later) = capabilities.iter().find(|name| LATER.contains(&&***name)) {
-        let message = format!("the built-in agent {} is not supported yet by this version of upbeat", quote(later));
-        faults.error(place, Code::Unsupported, message);
-        return None;
-    }
     let named: Vec<Builtin> =
         Builtin::NAMED.into_iter().filter(|b| capabilities.iter().any(|name| &**name == b.capability())).collect();
     let [builtin] = named[..] else {
+        let names = Builtin::NAMED.map(Builtin::capability);
         faults
             .error(place, Code::BadText, "it is not clear which built-in agent this is")
-            .expected("exactly one of `echo` or `sleep` in `capabilities`, or as the id");
+            .expected(format!("exactly one of {} in `capabilities`, or as the id", any_of(&names)));
         return None;
     };
     Some(AgentKind::Builtin { builtin })

@@ -1,15 +1,18 @@
 //! How a step is undone: a step of its own, of the same id and without needs.
 
 use crate::model::defaults;
-use crate::model::step::{Step, Work};
+use crate::model::step::{EnvMap, EnvValue, Step, Work};
+use crate::spec::build_agent::env;
 use crate::spec::build_policy::retry;
 use crate::spec::build_work::{self, Chosen};
+use crate::spec::computed::EXPRESSION;
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::policy_tables::COMPENSATE;
 use crate::spec::source::Span;
 use crate::spec::tree::{Kind, Node};
 use crate::spec::walk::Fields;
+use crate::spec::words::quote;
 
 /// Keys of which a compensation gives one at most.
 const WAYS: [&str; 4] = ["run", "command", "capability", "agent"];
@@ -31,7 +34,7 @@ pub(crate) fn compensation(
         action: fields.text("action").map(Into::into),
         with: fields.get("with").map(Node::to_object).unwrap_or_default(),
         cwd: of_process("cwd").and_then(Node::text).map(str::to_owned),
-        env: of_process("env").map(crate::spec::build_agent::env).unwrap_or_default(),
+        env: of_process("env").map(|node| variables(node, faults)).unwrap_or_default(),
         timeout: if fields.has("timeout") {
             fields.time("timeout")
         } else {
@@ -41,6 +44,18 @@ pub(crate) fn compensation(
         ..Step::new(id, work)
     };
     Some((step, span))
+}
+
+/// The variables of the step, but for those that are computed: that is done for the step itself.
+fn variables(node: &Node, faults: &mut Faults<'_>) -> EnvMap {
+    let mut all = env(node);
+    let is_computed = |value: &EnvValue| matches!(value, EnvValue::Text(text) if text.contains(EXPRESSION));
+    for (name, _) in all.iter().filter(|(_, value)| is_computed(value)) {
+        let message = format!("what undoes this step is not given the variable {}, which is computed", quote(name));
+        faults.warning(node.span, Code::NoEffect, message).expected("literal text, if it is needed there");
+    }
+    all.retain(|(_, value)| !is_computed(value));
+    all
 }
 
 /// Who undoes it: whoever is named, else whom the step itself asks.

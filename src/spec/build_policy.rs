@@ -3,7 +3,7 @@
 use crate::model::completion::FailureClass;
 use crate::model::defaults;
 use crate::model::policy::{
-    BreakerPolicy, Health, HealthProbe, Jitter, RateLimit, Resources, RetryBudget, RetryPolicy,
+    BreakerPolicy, Health, HealthProbe, Jitter, RateLimit, Resources, RetryBudget, RetryPolicy, Success,
 };
 use crate::model::step::Semaphore;
 use crate::spec::diagnostic::Code;
@@ -11,6 +11,7 @@ use crate::spec::faults::Faults;
 use crate::spec::policy_tables::{
     BREAKER_TABLE, HEALTH, RATE_LIMIT, RESOURCES_TABLE, RETRY, RETRY_BUDGET_TABLE, SEMAPHORE,
 };
+use crate::spec::tables::SUCCESS;
 use crate::spec::tree::Node;
 use crate::spec::units::share;
 use crate::spec::walk::{Fields, count};
@@ -57,6 +58,16 @@ fn classes(node: &Node, faults: &mut Faults<'_>) -> Vec<FailureClass> {
         classes.push(class);
     }
     classes
+}
+
+/// What has to succeed, of steps or items.
+pub(crate) fn success(fields: &Fields<'_>) -> Success {
+    let Some(node) = fields.get("success") else { return Success::All };
+    if node.text() == Some("any") {
+        return Success::Any;
+    }
+    let min = Fields::of(&SUCCESS, node).text("min").and_then(share);
+    min.map_or(Success::All, Success::Min)
 }
 
 /// The retries of a whole run, from the keys of `limits`.

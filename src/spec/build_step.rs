@@ -9,9 +9,11 @@ use crate::model::step::{Fallback, NeedOn, StdoutMode, Step, Work};
 use crate::model::time::Micros;
 use crate::spec::build_agent::env;
 use crate::spec::build_compensation::compensation;
+use crate::spec::build_flow::{Read, Sources, expand, expect, for_each, read};
 use crate::spec::build_policy::{resources, retry, semaphore};
 use crate::spec::build_work::choose;
 use crate::spec::diagnostic::Code;
+use crate::spec::expressions::Computed;
 use crate::spec::faults::Faults;
 use crate::spec::source::Span;
 use crate::spec::tables::{FALLBACK, NEED};
@@ -35,8 +37,14 @@ pub(crate) struct DraftStep {
     pub(crate) places: Places,
     /// Where each fallback names its agent or capability.
     pub(crate) fallback_spans: Vec<Span>,
-    /// Where each path of `input` stands, in the order of the step's mappings.
-    pub(crate) input_spans: Vec<Span>,
+    /// Places in the data that are read, and where each is named.
+    pub(crate) reads: Vec<Read>,
+    /// What an aggregate takes.
+    pub(crate) sources: Sources,
+    /// Where each capability stands that steps of its output may ask for.
+    pub(crate) allow_spans: Vec<Span>,
+    /// What is computed.
+    pub(crate) texts: Vec<Computed>,
     /// Where each path of `output` stands.
     pub(crate) output_spans: Vec<Span>,
 }
@@ -71,7 +79,8 @@ pub(crate) fn step(
     let undo = compensation(id.map_or("", |(id, _)| id), &chosen, shared, faults);
     let (undo, undo_span) = undo.map_or((None, chosen.span), |(step, span)| (Some(Box::new(step)), span));
     let (fields, asks_span) = (chosen.fields, chosen.span);
-    let (input, input_spans) = inputs(&fields, faults);
+    let input = inputs(&fields, faults);
+    let (expand, allow_spans) = expand(&fields);
     let (output, output_spans) = outputs(&fields);
     let (fallback, fallback_spans) = fallbacks(&fields, faults);
     let step = Step {
@@ -80,8 +89,12 @@ pub(crate) fn step(
         fallback,
         on_cancel: on_cancel(&fields, asks_for_undo, faults),
         compensate: undo,
+        for_each: for_each(&fields, faults),
+        expect: expect(&fields, faults),
+        expand,
         ..of_one_key_each(Step::new(id.map_or("", |(id, _)| id), chosen.work), &fields, faults)
     };
+    alone_at_a_barrier(&step, &fields, faults);
     let place = |name: &str| fields.get(name).map_or(Span::default(), |node| node.span);
     DraftStep {
         named: id.is_some_and(|(id, _)| crate::spec::units::is_id(id)),
@@ -97,9 +110,37 @@ pub(crate) fn step(
         asks_span,
         undo_span,
         fallback_spans,
-        input_spans,
+        reads: reads(&fields, chosen.sources.read.as_ref()),
+        sources: chosen.sources,
+        allow_spans,
+        texts: Vec::new(),
         output_spans,
     }
+}
+
+/// What can never start: alone, and together with others.
+fn alone_at_a_barrier(step: &Step, fields: &Fields<'_>, faults: &mut Faults<'_>) {
+    if let Some(place) = fields.key_span("barrier").filter(|_| step.alone) {
+        faults
+            .error(
+                place,
+                Code::Conflict,
+                "`barrier` and `parallel_safe: false` exclude each other: a barrier's steps start together",
+            )
+            .expected("one of the two");
+    }
+}
+
+/// The places in the data that a step reads.
+fn reads(fields: &Fields<'_>, from: Option<&Read>) -> Vec<Read> {
+    let mapped = fields.get("input").map_or(&[][..], Node::entries).iter().filter_map(|entry| {
+        match Expression::of_source(entry.value.text()?) {
+            Ok(Expression::Path(path)) => Some((path, entry.value.span)),
+            _ => None,
+        }
+    });
+    let own = ["if", "for_each"].into_iter().filter_map(|key| read(fields, key));
+    own.chain(from.cloned()).chain(mapped).collect()
 }
 
 /// Fills in what is read from one key each.
@@ -112,6 +153,8 @@ fn of_one_key_each(step: Step, fields: &Fields<'_>, faults: &mut Faults<'_>) -> 
         description: text("description").map(str::to_owned),
         group: text("group").map(str::to_owned),
         action: text("action").map(Into::into),
+        condition: text("if").and_then(|text| Expression::of_source(text).ok()),
+        alone: fields.get("parallel_safe").is_some_and(|node| matches!(node.kind, Kind::Bool(false))),
         with: fields.get("with").map(Node::to_object).unwrap_or_default(),
         cwd: text("cwd").map(str::to_owned),
         env: fields.get("env").map(env).unwrap_or_default(),
@@ -206,7 +249,7 @@ fn needs(node: &Node) -> Vec<DraftNeed> {
     }
 }
 
-fn inputs(fields: &Fields<'_>, faults: &mut Faults<'_>) -> (Vec<InputMapping>, Vec<Span>) {
+fn inputs(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<InputMapping> {
     let entries = fields.get("input").map_or(&[][..], Node::entries);
     let required: Vec<&Node> = fields.get("required").map_or(&[][..], Node::list).iter().collect();
     for key in required.iter().filter_map(|node| Some((node.text()?, node.span))) {
@@ -219,9 +262,9 @@ fn inputs(fields: &Fields<'_>, faults: &mut Faults<'_>) -> (Vec<InputMapping>, V
     let mappings = entries.iter().filter_map(|entry| {
         let source = Expression::of_source(entry.value.text()?).ok()?;
         let required = required.iter().any(|node| node.text() == Some(&entry.key));
-        Some((InputMapping { key: entry.key.clone(), source, required }, entry.value.span))
+        Some(InputMapping { key: entry.key.clone(), source, required })
     });
-    mappings.unzip()
+    mappings.collect()
 }
 
 fn outputs(fields: &Fields<'_>) -> (Vec<OutputMapping>, Vec<Span>) {

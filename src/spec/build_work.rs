@@ -1,6 +1,8 @@
 //! Who does a step: one thing out of several, and which keys go with it.
 
 use crate::model::step::{Decision, Work};
+use crate::spec::build_flow::{Place, Sources, aggregate};
+use crate::spec::computed::EXPRESSION;
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::policy_tables::APPROVAL;
@@ -12,33 +14,36 @@ use crate::spec::words::{any_of, join};
 
 /// Keys that only `run` and `command` have a use for.
 const PROCESS_KEYS: [&str; 3] = ["cwd", "env", "stdout"];
-/// Keys about agents, attempts and payloads: a person has none of them.
-const AGENT_KEYS: [&str; 18] = [
+/// Keys about agents and their attempts: neither a person nor an aggregate has any of them.
+const AGENT_KEYS: [&str; 17] = [
     "action",
     "with",
     "input",
     "required",
-    "timeout",
     "idle_timeout",
     "retry",
     "fallback",
-    "estimate",
     "idempotent",
     "on_unknown",
-    "on_exhausted",
     "on_cancel",
     "compensate",
     "barrier",
     "lock",
     "semaphore",
     "resources",
+    "parallel_safe",
+    "expand",
 ];
+/// Keys that an aggregate has besides: a person has none of them.
+const COMPUTED_KEYS: [&str; 4] = ["timeout", "estimate", "on_exhausted", "expect"];
 
 /// What a step does, where that is said, and its keys with the shared ones that go with it.
 pub(crate) struct Chosen<'n> {
     pub(crate) work: Work,
     pub(crate) span: Span,
     pub(crate) fields: Fields<'n>,
+    /// What an aggregate takes.
+    pub(crate) sources: Sources,
 }
 
 /// Chooses it from a step's own keys, else from those that all steps share. `owner` is the place of the step.
@@ -53,33 +58,53 @@ pub(crate) fn choose<'n>(own: Fields<'n>, shared: &Fields<'n>, owner: Span, faul
             .error(owner, Code::MissingKey, "this step does nothing")
             .expected(format!("one of {}", any_of(&WORK_KEYS[..WORK_BUILT])));
         let fields = own.over(shared, |key| !PROCESS_KEYS.contains(&key));
-        return Chosen { work: nothing, span: owner, fields };
+        return Chosen { work: nothing, span: owner, fields, sources: Sources::default() };
     };
     let is_known = WORK_KEYS[..WORK_BUILT].contains(&way);
-    let work = of(way, node, faults);
+    let (work, sources) = match way {
+        "aggregate" => {
+            let (aggregate, sources) = aggregate(node, Place::Step, faults);
+            (Work::Aggregate(Box::new(aggregate)), sources)
+        }
+        _ => (of(way, node, faults), Sources::default()),
+    };
     let refused: &[&[&str]] = match work {
         _ if !is_known => &[],
         Work::Run { .. } | Work::Command { .. } => &[],
-        Work::Approval { .. } | Work::Aggregate(_) | Work::Uses { .. } => &[&PROCESS_KEYS, &AGENT_KEYS],
+        Work::Approval { .. } => &[&PROCESS_KEYS, &AGENT_KEYS, &COMPUTED_KEYS],
+        Work::Aggregate(_) | Work::Uses { .. } => &[&PROCESS_KEYS, &AGENT_KEYS],
         Work::Capability { .. } | Work::Agent { .. } => &[&PROCESS_KEYS],
     };
-    let refused = |key: &str| refused.iter().any(|keys| keys.contains(&key));
-    for key in PROCESS_KEYS.iter().chain(&AGENT_KEYS).filter(|key| refused(key)) {
-        let Some(place) = own.key_span(key) else { continue };
-        if let Work::Approval { .. } = work {
-            let message = format!("`{key}` has no meaning beside `approval`: a person answers, and no agent is asked");
-            let way_out = if *key == "timeout" { "`timeout` inside `approval`" } else { "the key left out" };
-            faults.error(place, Code::Conflict, message).expected(way_out);
-        } else {
-            let message = format!("`{key}` goes with `run` and `command`, this step has `{way}`");
-            faults
-                .error(place, Code::Conflict, message)
-                .expected("the key left out, or set where the agent is described");
+    for key in refused.iter().flat_map(|keys| keys.iter()) {
+        if let Some(place) = own.key_span(key) {
+            misplaced(key, way, &work, place, faults);
         }
     }
+    let refused = |key: &str| refused.iter().any(|keys| keys.contains(&key));
     let is_process = matches!(work, Work::Run { .. } | Work::Command { .. }) && is_known;
     let keep = |key: &str| !WORK_KEYS.contains(&key) && !refused(key) && (is_process || !PROCESS_KEYS.contains(&key));
-    Chosen { work, span: node.span, fields: own.over(shared, keep) }
+    Chosen { work, span: node.span, fields: own.over(shared, keep), sources }
+}
+
+/// Reports a key that does not go with the work of its step.
+fn misplaced(key: &str, way: &str, work: &Work, place: Span, faults: &mut Faults<'_>) {
+    let (message, way_out) = match work {
+        Work::Approval { .. } => (
+            format!("`{key}` has no meaning beside `approval`: a person answers, and no agent is asked"),
+            if key == "timeout" { "`timeout` inside `approval`" } else { "the key left out" },
+        ),
+        Work::Aggregate(_) => (
+            format!(
+                "`{key}` has no meaning beside `aggregate`: what is there is brought together, and no agent is asked"
+            ),
+            if key == "input" { "`from` inside `aggregate`" } else { "the key left out, or a step of its own" },
+        ),
+        _ => (
+            format!("`{key}` goes with `run` and `command`, this step has `{way}`"),
+            "the key left out, or set where the agent is described",
+        ),
+    };
+    faults.error(place, Code::Conflict, message).expected(way_out);
 }
 
 /// The keys among `all` that are given and say who does it.
@@ -103,6 +128,12 @@ pub(crate) fn of(way: &str, node: &Node, faults: &mut Faults<'_>) -> Work {
     let text = || node.text().unwrap_or("").to_owned();
     match way {
         "command" => {
+            let first = node.list().first();
+            if let Some(program) = first.filter(|node| node.text().is_some_and(|text| text.contains(EXPRESSION))) {
+                faults
+                    .error(program.span, Code::Conflict, "which program is started is not computed")
+                    .expected("the program's name; what follows it may be computed");
+            }
             Work::Command { argv: node.list().iter().map(|part| part.text().unwrap_or("").to_owned()).collect() }
         }
         "capability" => Work::Capability { capability: text().into() },

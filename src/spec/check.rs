@@ -10,16 +10,16 @@ use crate::spec::build::Draft;
 use crate::spec::build_step::DraftStep;
 use crate::spec::cycle;
 use crate::spec::diagnostic::Code;
+use crate::spec::expressions::{self, Compile};
 use crate::spec::faults::Faults;
 use crate::spec::flow;
+use crate::spec::outputs;
 use crate::spec::sharing;
 use crate::spec::source::{LIMITS, Span};
+use crate::spec::sources;
 use crate::spec::together;
-use crate::spec::words::{nearest, quote};
+use crate::spec::words::{NearestName, nearest, quote};
 use std::collections::{HashMap, HashSet};
-
-/// Names that are compared in all to find nearest ones: each wrong name takes a walk over all of them.
-const COMPARED_MAX: usize = 200_000;
 
 /// Ties a draft together. `Some` only if nothing refuses the file.
 pub(crate) fn finish(
@@ -27,26 +27,31 @@ pub(crate) fn finish(
     agents_file: &[Agent],
     agents_needed: bool,
     cores: u32,
+    compile: Option<Compile>,
     faults: &mut Faults<'_>,
 ) -> Option<Workflow> {
     let ids = ids(&draft.steps, faults);
-    let edges: usize = draft.steps.iter().map(|step| step.needs.len()).sum();
+    let edges: usize = draft.steps.iter().map(|step| step.needs.len() + step.sources.steps.len()).sum();
     if edges > LIMITS.edges {
         let message = format!("{edges} needs are more than the {} a workflow may have", LIMITS.edges);
         faults.error(draft.steps[0].span, Code::TooLarge, message);
         return None;
     }
-    let (needs, need_spans) = needs(&draft.steps, &ids, faults);
+    let (mut needs, mut need_spans) = needs(&draft.steps, &ids, faults);
+    sources::resolve(&mut draft, &ids, &mut needs, &mut need_spans, faults);
     if !cycle::report(&draft.steps, &needs, &need_spans, faults) {
         barrier::report(&draft.steps, &needs, faults);
     }
     sharing::semaphores(&draft.steps, faults);
     without_effect(&draft, faults);
+    outputs::report(&draft, &ids, faults);
+    let texts = draft.texts.iter().chain(draft.steps.iter().flat_map(|step| &step.texts));
+    expressions::compile(texts, compile, faults);
     agents(&mut draft, agents_file, agents_needed, faults);
     if faults.any_error() {
         return None;
     }
-    flow::warn(&draft, &needs, faults);
+    flow::warn(&draft, &needs, &ids, faults);
     let meetings = if agents_needed { together::meetings(&draft.steps) } else { Vec::new() };
     let Draft { mut workflow, steps, .. } = draft;
     workflow.steps = steps
@@ -112,7 +117,7 @@ fn needs(
     ids: &HashMap<Name, StepId>,
     faults: &mut Faults<'_>,
 ) -> (Vec<Vec<Need>>, Vec<Vec<Span>>) {
-    let mut compared = 0;
+    let mut nearest = NearestName::default();
     let mut all = Vec::with_capacity(steps.len());
     let mut spans = Vec::with_capacity(steps.len());
     for draft in steps {
@@ -121,9 +126,7 @@ fn needs(
         let mut seen = HashSet::new();
         for need in draft.needs.iter().filter(|need| crate::spec::units::is_id(&need.name)) {
             let Some(&step) = ids.get(need.name.as_str()) else {
-                compared += steps.len();
-                let known = if compared <= COMPARED_MAX { steps } else { &[] };
-                let near = nearest(&need.name, known.iter().map(|step| &*step.step.id));
+                let near = nearest.of(&need.name, steps.iter().map(|step| &*step.step.id));
                 let message = format!("step {} needs {}, which is no step", quote(&draft.step.id), quote(&need.name));
                 faults.error(need.span, Code::UnknownStep, message).expected("the id of a step").suggest(near);
                 continue;
@@ -230,6 +233,15 @@ impl Offers {
                     }
                     _ => {}
                 }
+            }
+        }
+        let allowed = draft
+            .steps
+            .iter()
+            .filter_map(|step| Some(step.step.expand.as_ref()?.allow.iter().flatten().zip(&step.allow_spans)));
+        for (name, span) in allowed.flatten() {
+            if !offered.contains(&**name) && crate::spec::units::is_name(name) {
+                self.no_capability(name, *span, faults);
             }
         }
         for (name, span) in draft.workflow.limits.capability.keys().zip(&draft.limited) {

@@ -89,6 +89,8 @@ codes! {
     OutOfRange = "out_of_range",
     /// Text that does not read as what it has to be: a duration, a path, an id.
     BadText = "bad_text",
+    /// A filter that is no filter, or names what is not there.
+    BadFilter = "bad_filter",
     /// Keys that exclude each other, or that do not go together.
     Conflict = "conflict",
     /// Part of the format, but not of this build.

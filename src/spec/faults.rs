@@ -4,6 +4,7 @@
 //! the file, so that a thousand faults in one line of 16 MB still take one walk over it.
 
 use crate::spec::diagnostic::{Code, Diagnostic, Excerpt, Severity};
+use crate::spec::place::Places;
 use crate::spec::source::{LIMITS, Source, Span};
 use crate::spec::words::quote;
 
@@ -62,6 +63,19 @@ impl<'s> Faults<'s> {
     /// The line of a place, as people count.
     pub(crate) fn line(&self, span: Span) -> usize {
         self.source.line_number(span.start)
+    }
+    /// Where the characters of a text stand that was read from `whole`.
+    pub(crate) fn places<'t>(&self, whole: Span, text: &'t str) -> Places<'t>
+    where
+        's: 't,
+    {
+        let raw = self.source.text().get(whole.start as usize..whole.end as usize).unwrap_or("");
+        Places::new(whole, raw, text)
+    }
+    /// The place of byte `at` of a text that was read from `whole`, or `whole` if that cannot be said.
+    pub(crate) fn inside(&self, whole: Span, text: &str, at: usize) -> Span {
+        let raw = self.source.text().get(whole.start as usize..whole.end as usize).unwrap_or("");
+        Places::new(whole, raw, text).of(at)
     }
     /// Whether anything found so far refuses the file.
     pub(crate) const fn any_error(&self) -> bool {

@@ -1,26 +1,27 @@
 //! The flow of data: inputs that nothing provides, and steps that may overwrite each other. Only warnings: data can
 //! also come from where a file does not show it, and large workflows are looked at as far as a fixed effort reaches.
 
-use crate::model::expression::Expression;
-use crate::model::id::StepId;
+use crate::model::id::{Name, StepId};
 use crate::model::mapping::{Part, Path};
 use crate::model::step::Need;
 use crate::spec::build::Draft;
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
+use crate::spec::outputs;
 use crate::spec::source::Span;
 use crate::spec::words::quote;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Needs that are followed in all to find out what comes before what.
 const EFFORT: usize = 500_000;
 
 /// Warns about the data flow of a draft without circles.
-pub(crate) fn warn(draft: &Draft, needs: &[Vec<Need>], faults: &mut Faults<'_>) {
+pub(crate) fn warn(draft: &Draft, needs: &[Vec<Need>], ids: &HashMap<Name, StepId>, faults: &mut Faults<'_>) {
     let writes = writes(draft);
     let mut before = Before { needs, rank: ranks(needs), effort: EFFORT };
     unordered_writes(draft, &writes, &mut before, faults);
-    missing_inputs(draft, &writes, &mut before, faults);
+    missing_inputs(draft, &writes, &mut before, ids, faults);
+    early_outputs(draft, ids, &mut before, faults);
     if before.effort == 0 {
         let message = "this workflow is too large to look at all of its data paths";
         faults.note(draft.steps.first().map_or(Span::default(), |step| step.span), Code::NoEffect, message);
@@ -140,13 +141,13 @@ fn missing_inputs(
     draft: &Draft,
     writes: &BTreeMap<&[Part], Writers>,
     before: &mut Before<'_>,
+    ids: &HashMap<Name, StepId>,
     faults: &mut Faults<'_>,
 ) {
     for (at, step) in draft.steps.iter().enumerate() {
         let reader = StepId::from_index(at);
-        for (mapping, span) in step.step.input.iter().zip(&step.input_spans) {
-            // What a filter looks for need not be there.
-            let Expression::Path(path) = &mapping.source else { continue };
+        // What a filter looks for need not be there.
+        for (path, span) in &step.reads {
             if path.get(&draft.workflow.data).is_some() {
                 continue;
             }
@@ -172,12 +173,33 @@ fn missing_inputs(
                 }
                 None => format!("nothing provides {shown}: it is not in `data`, and no step writes it"),
             };
+            let is_from = step.sources.read.as_ref().is_some_and(|(_, place)| place == span);
             let way = if other.is_some() {
                 "a need on that step"
+            } else if is_from && ids.contains_key(path.to_string().as_str()) {
+                "a list, where steps are meant: `[STEP]`"
             } else {
                 "a path in `data`, or one that a step before writes"
             };
             faults.warning(*span, Code::MissingInput, message).expected(way);
+        }
+    }
+}
+
+/// Warns about outputs that a step's filters take from steps that need not have ended then.
+fn early_outputs(draft: &Draft, ids: &HashMap<Name, StepId>, before: &mut Before<'_>, faults: &mut Faults<'_>) {
+    for (at, step) in draft.steps.iter().enumerate() {
+        for one in &step.texts {
+            let mut places = faults.places(one.span, &one.text);
+            for (filter, named) in outputs::each(one) {
+                let Some(other) = outputs::find(&named.name, ids, draft) else { continue };
+                if !before.is(other, StepId::from_index(at)) {
+                    let name = quote(&draft.steps[other.index()].step.id);
+                    let message = format!("the output of {name} need not be there: this step does not wait for it");
+                    let place = places.of(filter + named.at);
+                    faults.warning(place, Code::MissingInput, message).expected("a need on that step");
+                }
+            }
         }
     }
 }

@@ -44,6 +44,14 @@ impl Key {
     pub(crate) const fn new(name: &'static str, shape: Shape, doc: &'static str) -> Self {
         Self { name, aliases: &[], doc, shape, required: false }
     }
+    /// A key that other maps have and this one refuses, and why.
+    pub(crate) const fn refused(name: &'static str, why: &'static str) -> Self {
+        Self::new(name, Shape::Refused(why), why)
+    }
+    /// Whether this build takes it.
+    pub(crate) const fn is_taken(&self) -> bool {
+        !matches!(self.shape, Shape::Later | Shape::Refused(_))
+    }
     /// A key of the format that this build refuses.
     pub(crate) const fn later(name: &'static str, doc: &'static str) -> Self {
         Self::new(name, Shape::Later, doc)
@@ -97,14 +105,20 @@ pub(crate) enum KeyRule {
 pub(crate) enum Shape {
     /// Refused as not supported yet, whatever it is.
     Later,
+    /// Refused, whatever it is, with these words.
+    Refused(&'static str),
     /// Text for people.
     Text,
-    /// Text that is not empty and reaches a process or an agent: no NUL.
+    /// Text that is not empty and reaches a process, an agent or a person: no NUL, and nothing is computed in it.
     Filled,
     /// A line for the shell: as `Filled`, and `${{` has its own advice.
     CommandLine,
-    /// An argument of a command or a variable of a process: no NUL, and `${{ }}` is not supported yet.
+    /// An argument of a command or a variable of a process: no NUL, and nothing is computed in it.
     Argument,
+    /// The same, but it may also be wholly one `${{ }}`.
+    ArgumentOrFilter,
+    /// The same, and `${{ }}` may stand anywhere in it.
+    Template,
     /// An id.
     Id,
     /// The name of a capability.
@@ -135,13 +149,15 @@ pub(crate) enum Shape {
     Share,
     /// One of some words.
     Words(&'static [Word]),
-    /// A data path; a filter is not supported yet.
+    /// A data path or a filter, told apart by the first character.
     PathOrFilter,
+    /// A filter.
+    Filter,
     /// A data path.
     Path,
-    /// Any value, taken as it is; `null` is a value.
-    Any,
-    /// Any value in which `${{ }}` is not supported yet; `null` is a value.
+    /// Any value in which nothing is computed; `null` is a value.
+    Literal,
+    /// Any value in whose texts `${{ }}` may stand; `null` is a value.
     Value,
     /// Any map.
     Object,
@@ -160,13 +176,15 @@ pub(crate) enum Shape {
 impl Shape {
     /// Whether `null` is a value here instead of "not given".
     pub(crate) const fn keeps_null(&self) -> bool {
-        matches!(self, Self::Any | Self::Value)
+        matches!(self, Self::Literal | Self::Value)
     }
     /// What is expected, in words.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Later => "nothing yet".to_owned(),
-            Self::Text | Self::Argument => "text".to_owned(),
+            Self::Refused(_) => "nothing here".to_owned(),
+            Self::Text | Self::Argument | Self::Template => "text".to_owned(),
+            Self::ArgumentOrFilter => "text, or wholly one `${{ … }}`".to_owned(),
             Self::Filled | Self::CommandLine => "text that is not empty".to_owned(),
             Self::Id => "an id: a letter or digit, then up to 127 letters, digits or `._@:+-`".to_owned(),
             Self::Name => "a name without white space, of at most 128 characters".to_owned(),
@@ -183,8 +201,10 @@ impl Shape {
             Self::Words(words) => {
                 any_of(&words.iter().filter(|word| word.built).map(|word| word.word).collect::<Vec<_>>())
             }
-            Self::PathOrFilter | Self::Path => "a data path such as `user.names[0]`".to_owned(),
-            Self::Any | Self::Value => "any value".to_owned(),
+            Self::PathOrFilter => "a data path such as `user.names[0]`, or a filter such as `.user | keys`".to_owned(),
+            Self::Filter => "a filter such as `map(.id)`".to_owned(),
+            Self::Path => "a data path such as `user.names[0]`".to_owned(),
+            Self::Literal | Self::Value => "any value".to_owned(),
             Self::Object => "a map".to_owned(),
             Self::List(Self::Table(table), _) => format!("a list, each element {}", table.what),
             Self::List(shape, _) => format!("a list, each element {}", shape.describe()),

@@ -13,25 +13,37 @@ mod barrier;
 mod build;
 mod build_agent;
 mod build_compensation;
+mod build_flow;
 mod build_policy;
 mod build_step;
 mod build_work;
 mod check;
+mod computed;
 mod cycle;
 pub mod data;
 pub mod diagnostic;
+mod expressions;
 mod faults;
 mod flow;
+mod flow_tables;
+pub mod growth;
 mod json;
 mod keys;
+mod outputs;
+mod place;
 mod policy_tables;
 mod scalar;
 mod schema;
 mod sharing;
 pub mod source;
+mod sources;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_flow;
+#[cfg(test)]
+mod tests_growth;
 #[cfg(test)]
 mod tests_policy;
 mod together;
@@ -46,6 +58,7 @@ use crate::model::mapping::Path;
 use crate::model::policy::Mode;
 use crate::model::workflow::Workflow;
 pub use diagnostic::{Code, Diagnostic, Severity, render_all};
+pub use expressions::Compile;
 use faults::Faults;
 pub use schema::schema;
 use serde_json::{Map, Value};
@@ -71,6 +84,8 @@ pub struct Options {
     pub folder: Option<String>,
     /// Slots of the built-in process agent.
     pub cores: u32,
+    /// Says what is wrong with filters; without it nobody looks whether they are jq.
+    pub compile: Option<Compile>,
 }
 
 impl Default for Options {
@@ -84,6 +99,7 @@ impl Default for Options {
             max_parallel: None,
             folder: None,
             cores: 1,
+            compile: None,
         }
     }
 }
@@ -135,16 +151,18 @@ fn workflow(source: &Source, root: &Node, options: &Options, faults: &mut Faults
     if options.max_parallel.is_some() {
         draft.workflow.limits.max_parallel = options.max_parallel;
     }
-    check::finish(draft, &options.agents, options.agents_needed, options.cores, faults)
+    check::finish(draft, &options.agents, options.agents_needed, options.cores, options.compile, faults)
 }
 
-/// Reads the file of `--agents`: a map with `agents`.
+/// Reads the file of `--agents`: a map with `agents`. `compile` is that of [`Options`].
 #[must_use]
-pub fn read_agents(source: &Source) -> Outcome<Vec<Agent>> {
+pub fn read_agents(source: &Source, compile: Option<Compile>) -> Outcome<Vec<Agent>> {
     let mut faults = Faults::new(source);
     let root = data::tree(source, &mut faults).filter(|root| is_map(root, "an agents file", &mut faults));
     let agents = root.map(|root| {
         walk::table(&agent_tables::AGENTS_FILE, &root, root.span, &mut faults);
+        let texts = expressions::of_table(&agent_tables::AGENTS_FILE, &root, &[]);
+        expressions::compile(texts.iter(), compile, &mut faults);
         let fields = walk::Fields::of(&agent_tables::AGENTS_FILE, &root);
         let drafts = fields.get("agents").map(|node| build_agent::agents(node, &mut faults)).unwrap_or_default();
         drafts.into_iter().filter_map(|draft| draft.agent).collect()

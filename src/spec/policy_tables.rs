@@ -14,10 +14,12 @@ pub(crate) const SOME_TIME: Shape = Shape::Duration { from: Micros(1), off: fals
 pub(crate) const SOME_TIME_OR_OFF: Shape = Shape::Duration { from: Micros(1), off: true };
 /// Retries: how many, or all about them.
 pub(crate) const RETRIES: Shape = Shape::Either(&[Shape::Whole(0, RETRY_LIMIT_MAX as u64), Shape::Table(&RETRY)]);
-/// Literal arguments.
+/// Arguments, whose values may be computed.
 pub(crate) const ARGUMENTS: Shape = Shape::Map(KeyRule::Filled, &Shape::Value);
 /// An argument vector.
 pub(crate) const COMMAND: Shape = Shape::List(&Shape::Argument, 1);
+/// An argument vector of a step, whose arguments may be computed.
+pub(crate) const STEP_COMMAND: Shape = Shape::List(&Shape::ArgumentOrFilter, 1);
 /// What is had, or taken.
 pub(crate) const RESOURCES: Shape = Shape::Table(&RESOURCES_TABLE);
 /// A breaker, or none.
@@ -91,9 +93,9 @@ pub(crate) const COMPENSATE: Table = Table {
         Key::new("action", Shape::Filled, "What is asked; of whom the step itself asks, if nobody else is named."),
         Key::new("capability", Shape::Name, "Any agent that has this capability does it.").alias(&["agent_capability"]),
         Key::new("agent", Shape::Id, "This agent does it."),
-        Key::new("run", Shape::CommandLine, "`/bin/sh -ec LINE` does it, in the step's folder and environment."),
+        Key::new("run", Shape::Filled, "`/bin/sh -ec LINE` does it, in the step's folder and environment."),
         Key::new("command", COMMAND, "A program with arguments does it, in the step's folder and environment."),
-        Key::new("with", ARGUMENTS, "Literal arguments."),
+        Key::new("with", Shape::Map(KeyRule::Filled, &Shape::Literal), "Literal arguments."),
         Key::new("retry", RETRIES, "Retries after the first attempt: 4.").alias(&["retry_count"]),
         Key::new("timeout", SOME_TIME_OR_OFF, "Longest time of one attempt: 30 s; 10 min for `run` and `command`."),
     ]],

@@ -43,7 +43,7 @@ impl Maker {
         self.definitions.insert(table.id.to_owned(), Value::Null);
         let mut properties = Map::new();
         let mut required = Vec::new();
-        for key in table.keys().filter(|key| !matches!(key.shape, Shape::Later)) {
+        for key in table.keys().filter(|key| key.is_taken()) {
             properties.insert(key.name.to_owned(), self.key(key));
             for alias in key.aliases {
                 let doc = format!("Another name of `{}`.", key.name);
@@ -76,9 +76,11 @@ impl Maker {
     }
     fn shape(&mut self, shape: &Shape) -> Value {
         match shape {
-            Shape::Later => json!(false),
-            Shape::Text | Shape::Argument => json!({ "type": "string" }),
-            Shape::Filled | Shape::CommandLine => json!({ "type": "string", "pattern": r"\S" }),
+            Shape::Later | Shape::Refused(_) => json!(false),
+            Shape::Text | Shape::Argument | Shape::ArgumentOrFilter | Shape::Template => json!({ "type": "string" }),
+            Shape::Filled | Shape::CommandLine | Shape::PathOrFilter | Shape::Filter => {
+                json!({ "type": "string", "pattern": r"\S" })
+            }
             Shape::Id => json!({ "type": "string", "pattern": ID }),
             Shape::Name => json!({ "type": "string", "pattern": NAME }),
             Shape::Url => json!({ "type": "string", "pattern": URL }),
@@ -100,8 +102,8 @@ impl Maker {
             }
             Shape::Share => json!({ "type": "string", "pattern": SHARE }),
             Shape::Words(words) => Self::words(words.iter().filter(|word| word.built)),
-            Shape::PathOrFilter | Shape::Path => json!({ "type": "string", "pattern": r"^[^.$(\[{\s]" }),
-            Shape::Any | Shape::Value => json!({}),
+            Shape::Path => json!({ "type": "string", "pattern": r"^[^.$(\[{\s]" }),
+            Shape::Literal | Shape::Value => json!({}),
             Shape::Object => json!({ "type": "object" }),
             Shape::List(element, least) => json!({ "type": "array", "items": self.shape(element), "minItems": least }),
             Shape::Map(rule, value) => {
@@ -165,7 +167,10 @@ mod tests {
     #[test]
     fn what_is_not_built_is_not_in_the_schema() {
         let schema = schema();
-        assert!(schema["$defs"]["step"]["properties"].get("for_each").is_none());
+        assert!(schema["$defs"]["step"]["properties"].get("uses").is_none());
+        assert!(schema["$defs"]["step"]["properties"]["for_each"].is_object());
+        assert!(schema["$defs"]["defaults"]["properties"].get("for_each").is_none());
+        assert!(schema["$defs"]["aggregate"]["properties"]["quorum"].is_object());
         assert!(schema["$defs"]["step"]["properties"]["depends_on"].is_object());
         assert!(schema["$defs"]["defaults"]["properties"].get("approval").is_none());
         assert!(!schema.to_string().contains("worker"));

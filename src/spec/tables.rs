@@ -2,11 +2,12 @@
 
 use crate::model::defaults::PARALLEL_THRESHOLD_MIN;
 use crate::model::time::Micros;
-use crate::spec::agent_tables::{AGENT, ENV};
+use crate::spec::agent_tables::{AGENT, STEP_ENV};
+use crate::spec::flow_tables::{AGGREGATE, EXPAND, EXPECT};
 use crate::spec::keys::{Key, KeyRule, Shape, Table, Word};
 use crate::spec::policy_tables::{
-    APPROVAL, ARGUMENTS, AT_ONCE_MAX, COMMAND, COMPENSATE, COUNT, RESOURCES, RETRIES, RETRY_BUDGET, SEMAPHORE,
-    SOME_TIME, SOME_TIME_OR_OFF,
+    APPROVAL, ARGUMENTS, AT_ONCE_MAX, COMPENSATE, COUNT, RESOURCES, RETRIES, RETRY_BUDGET, SEMAPHORE, SOME_TIME,
+    SOME_TIME_OR_OFF, STEP_COMMAND,
 };
 
 const ANY_DURATION: Shape = Shape::Duration { from: Micros::ZERO, off: false };
@@ -21,7 +22,7 @@ const WORKFLOW_KEYS: &[Key] = &[
     Key::new("description", Shape::Text, "A sentence for people."),
     Key::new("data", Shape::Object, "Initial data: the document that steps read from and write to.")
         .alias(&["initial_data"]),
-    Key::new("env", ENV, "Variables for `run` and `command` steps."),
+    Key::new("env", STEP_ENV, "Variables for `run` and `command` steps."),
     Key::new("mode", Shape::Words(MODES), "In which order and how many at a time; `parallel` if left out."),
     Key::new(
         "parallel_threshold",
@@ -29,16 +30,8 @@ const WORKFLOW_KEYS: &[Key] = &[
         "The smallest group of independent steps that `hybrid` runs in parallel; 3.",
     ),
     Key::new("limits", Shape::Table(&LIMITS), "Upper bounds; with the agents' slots, the smallest holds."),
-    Key::new(
-        "defaults",
-        Shape::Table(&DEFAULTS),
-        "Any step key but `id` and `approval`: taken for every step that does not give it.",
-    ),
-    Key::new(
-        "success",
-        Shape::Either(&[Shape::Words(SUCCESSES), Shape::Table(&SUCCESS)]),
-        "What has to succeed; `all` if left out.",
-    ),
+    Key::new("defaults", Shape::Table(&DEFAULTS), "Step keys: taken for every step that does not give them."),
+    Key::new("success", SOME_SUCCESS, "What has to succeed; `all` if left out."),
     Key::new("recovery", Shape::Words(RECOVERIES), "What a failure does to the rest; `continue` if left out."),
     Key::new(
         "on_threshold_missed",
@@ -52,10 +45,10 @@ const WORKFLOW_KEYS: &[Key] = &[
         "What is to be done: a list of steps, or a map of id to step.",
     )
     .required(),
+    Key::new("result", Shape::Table(&AGGREGATE), "What steps returned, brought together when the run has ended."),
 ];
 
 const WORKFLOW_LATER: &[Key] = &[
-    Key::later("result", "An aggregate over step outputs."),
     Key::later("templates", "Named reusable steps."),
     Key::later("routes", "Which templates follow a routing step."),
     Key::later("groups", "Declared folds of the graph."),
@@ -69,7 +62,7 @@ const MODES: &[Word] = &[
     Word::new("hybrid", "Level by level: larger groups in parallel, the rest in order."),
     Word::new("auto", "Chosen by the graph, the load and the free agents."),
 ];
-const SUCCESSES: &[Word] = &[Word::new("all", "Every step."), Word::new("any", "At least one step.")];
+const SUCCESSES: &[Word] = &[Word::new("all", "Every one."), Word::new("any", "At least one.")];
 const RECOVERIES: &[Word] = &[
     Word::new("continue", "The independent rest still runs."),
     Word::new("fail_fast", "Everything else is cancelled."),
@@ -96,10 +89,11 @@ pub(crate) const LIMITS: Table = Table {
         ),
     ]],
 };
+const SOME_SUCCESS: Shape = Shape::Either(&[Shape::Words(SUCCESSES), Shape::Table(&SUCCESS)]);
 pub(crate) const SUCCESS: Table = Table {
     id: "success",
     what: "`success`",
-    groups: &[&[Key::new("min", Shape::Share, "The least share of steps that has to succeed.").required()]],
+    groups: &[&[Key::new("min", Shape::Share, "The least share that has to succeed.").required()]],
 };
 
 /// A step in a list.
@@ -109,7 +103,8 @@ pub(crate) const STEP: Table =
 pub(crate) const STEP_IN_MAP: Table =
     Table { id: "step_in_map", what: "a step", groups: &[STEP_ID_AGAIN, STEP_KEYS, STEP_ALONE, STEP_LATER] };
 /// What all steps share.
-pub(crate) const DEFAULTS: Table = Table { id: "defaults", what: "`defaults`", groups: &[STEP_KEYS, STEP_LATER] };
+pub(crate) const DEFAULTS: Table =
+    Table { id: "defaults", what: "`defaults`", groups: &[STEP_KEYS, NOT_SHARED, STEP_LATER] };
 
 const STEP_ID: &[Key] =
     &[Key::new("id", Shape::Id, "Unique in the workflow without regard to case.").alias(&["step_id"]).required()];
@@ -122,11 +117,15 @@ const STEP_KEYS: &[Key] = &[
     Key::new("capability", Shape::Name, "Any agent that has this capability does it.").alias(&["agent_capability"]),
     Key::new("agent", Shape::Id, "This agent does it."),
     Key::new("run", Shape::CommandLine, "`/bin/sh -ec LINE` does it."),
-    Key::new("command", COMMAND, "A program with arguments does it, without a shell."),
+    Key::new(
+        "command",
+        STEP_COMMAND,
+        "A program with arguments does it, without a shell; an argument may be wholly one `${{ }}`.",
+    ),
     Key::new("action", Shape::Filled, "What is asked of the agent."),
-    Key::new("with", ARGUMENTS, "Literal arguments; `input` is laid over them."),
+    Key::new("with", ARGUMENTS, "Arguments, `${{ }}` in them computed; `input` is laid over them."),
     Key::new("cwd", Shape::Filled, "Folder of `run` and `command`; relative: from the file's folder."),
-    Key::new("env", ENV, "Variables for `run` and `command`, over the workflow's."),
+    Key::new("env", STEP_ENV, "Variables for `run` and `command`, over the workflow's."),
     Key::new("stdout", Shape::Words(STDOUTS), "How the output of `run` and `command` is read."),
     Key::new(
         "needs",
@@ -135,9 +134,14 @@ const STEP_KEYS: &[Key] = &[
     )
     .alias(&["dependencies", "depends_on"]),
     Key::new(
+        "if",
+        Shape::PathOrFilter,
+        "A data path or filter: where it gives `false` or `null`, the step is skipped, and what needs it goes on.",
+    ),
+    Key::new(
         "input",
         Shape::Map(KeyRule::Filled, &Shape::PathOrFilter),
-        "Payload key to the data path it is read from.",
+        "Payload key to the data path or filter that its value comes from.",
     )
     .alias(&["input_mapping"]),
     Key::new("required", Shape::List(&Shape::Filled, 0), "Keys of `input` whose path must exist."),
@@ -181,30 +185,50 @@ const STEP_KEYS: &[Key] = &[
     Key::new("lock", Shape::Name, "Attempts of steps that give the same name exclude each other."),
     Key::new("semaphore", Shape::Table(&SEMAPHORE), "Attempts of steps that give the same name share its permits."),
     Key::new("resources", RESOURCES, "What an attempt takes of the resources of its agent."),
+    Key::new("parallel_safe", Shape::Bool, "`false`: nothing else of the run is at work while it is."),
+    Key::new("expect", Shape::Table(&EXPECT), "What its output has to be."),
 ];
 
 /// What cannot stand in `defaults`.
-const STEP_ALONE: &[Key] = &[Key::new("approval", Shape::Table(&APPROVAL), "A person decides: yes or no.")];
-
-const STEP_LATER: &[Key] = &[
-    Key::later("if", "A condition."),
-    Key::later("for_each", "One item per element of a list."),
-    Key::later("max_parallel", "Items of `for_each` at once."),
-    Key::later("chunk", "Elements per item of `for_each`."),
-    Key::later("success", "What of `for_each` has to succeed."),
-    Key::later("aggregate", "Brings outputs together."),
-    Key::later("expect", "What the output has to be."),
-    Key::later("expand", "The output adds steps."),
-    Key::later("uses", "A sub-workflow."),
-    Key::later("route", "Chooses templates by the input."),
+const STEP_ALONE: &[Key] = &[
+    Key::new("approval", Shape::Table(&APPROVAL), "A person decides: yes or no."),
+    Key::new("aggregate", Shape::Table(&AGGREGATE), "What other steps returned is brought together."),
+    Key::new(
+        "for_each",
+        Shape::PathOrFilter,
+        "A data path or filter that gives a list: the step is done once for every element, which is `$item`.",
+    ),
+    Key::new("max_parallel", COUNT, "The most items of `for_each` at once."),
+    Key::new("chunk", COUNT, "Elements per item of `for_each`; an item is a list then."),
+    Key::new("success", SOME_SUCCESS, "What of the items of `for_each` has to succeed; `all` if left out."),
+    Key::new(
+        "expand",
+        Shape::Either(&[Shape::Bool, Shape::Table(&EXPAND)]),
+        "The `steps` of its output join the running graph.",
+    ),
 ];
+
+/// The same keys in `defaults`.
+const NOT_SHARED: &[Key] = &[
+    Key::refused("id", "every step has its own"),
+    Key::refused("approval", "a question belongs to one step"),
+    Key::refused("aggregate", "what is brought together belongs to one step"),
+    Key::refused("for_each", "a list belongs to one step"),
+    Key::refused("max_parallel", "it goes with the `for_each` of one step"),
+    Key::refused("chunk", "it goes with the `for_each` of one step"),
+    Key::refused("success", "it goes with the `for_each` of one step"),
+    Key::refused("expand", "steps join by the output of one step"),
+];
+
+const STEP_LATER: &[Key] =
+    &[Key::later("uses", "A sub-workflow."), Key::later("route", "Chooses templates by the input.")];
 
 /// Keys of which a step gives exactly one, in the order of messages.
 pub(crate) const WORK_KEYS: [&str; 8] =
     ["run", "command", "capability", "agent", "approval", "aggregate", "uses", "route"];
 
 /// How many of them this build takes: the first ones.
-pub(crate) const WORK_BUILT: usize = 5;
+pub(crate) const WORK_BUILT: usize = 6;
 
 const STDOUTS: &[Word] =
     &[Word::new("json", "Any JSON and nothing else."), Word::new("text", "Always text, as `{\"stdout\": …}`.")];
@@ -239,6 +263,6 @@ pub(crate) const FALLBACK: Table = Table {
     groups: &[&[
         Key::new("agent", Shape::Id, "One attempt on this agent."),
         Key::new("capability", Shape::Name, "One attempt on an agent with this capability."),
-        Key::new("value", Shape::Any, "This value as the output."),
+        Key::new("value", Shape::Literal, "This value as the output."),
     ]],
 };

@@ -140,7 +140,7 @@ const DATACLASS: &str = r#"{"workflow_id": "w1", "name": "Dump", "description": 
 fn a_dump_of_the_dataclasses_loads_unchanged_with_an_agents_file() {
     let agents =
         "agents:\n  one: { kind: simulated, capabilities: [c1] }\n  two: { kind: simulated, capabilities: [c2] }\n";
-    let agents = read_agents(&Source::new("agents.yaml", agents)).value.unwrap();
+    let agents = read_agents(&Source::new("agents.yaml", agents), None).value.unwrap();
     let options = Options { agents, ..Options::default() };
     let outcome = read(&Source::new("w.json", DATACLASS), &options);
     assert!(outcome.diagnostics.is_empty(), "{}", outcome.render());
@@ -158,9 +158,10 @@ fn a_dump_of_the_dataclasses_loads_unchanged_with_an_agents_file() {
 
 #[test]
 fn the_agents_file_wins_over_an_agent_of_the_same_id() {
-    let agents = read_agents(&Source::new("a", "agents: { A: { kind: simulated, capabilities: [d], slots: 9 } }"))
-        .value
-        .unwrap();
+    let agents =
+        read_agents(&Source::new("a", "agents: { A: { kind: simulated, capabilities: [d], slots: 9 } }"), None)
+            .value
+            .unwrap();
     let text = "agents: { a: { kind: simulated, capabilities: [c] } }\nsteps: { x: { capability: d } }\n";
     let flow = read(&Source::new("w", text), &Options { agents, ..Options::default() }).value.unwrap();
     assert_eq!((flow.agents.len(), flow.agents[0].slots, &*flow.agents[0].id), (1, 9, "A"));
@@ -231,16 +232,13 @@ const BROKEN: &[Broken] = &[
     ("steps: { a: { run: \"\" } }\n", &[("1:20 bad_text", "`run` cannot be ``", None)]),
     ("steps: { a: { command: ls } }\n", &[("1:24 wrong_type", "the text `ls`", Some("[ls]"))]),
     ("steps: { a: { command: [] } }\n", &[("1:24 out_of_range", "`command` is empty", None)]),
-    ("steps: { a: { run: 'echo ${{ .user.name }}' } }\n", &[("1:20 conflict", "\"$UPBEAT_IN_NAME\"", None)]),
-    ("steps: { a: { command: [echo, '${{ x }}'] } }\n", &[("1:31 unsupported", "expressions are not supported yet", None)]),
-    ("steps: { a: { run: ls, with: { k: [a, 'b ${{ c }}'] } } }\n", &[("1:39 unsupported", "expressions", None)]),
-    ("steps: { a: { run: ls, input: { k: .a.b } } }\n", &[("1:36 unsupported", "the filter `.a.b`", Some("a.b"))]),
+    ("steps: { a: { run: 'echo ${{ .user.name }}' } }\n", &[("1:26 conflict", "\"$UPBEAT_IN_NAME\"", Some("with: { name: '${{ .user.name }}' }"))]),
     ("steps: { a: { run: ls, input: { k: a..b } } }\n", &[("1:36 bad_text", "not a data path", None)]),
     ("data: { x: 1 }\nsteps: { a: { run: ls, input: { key: x }, required: [kye] } }\n", &[("2:54 unknown_key", "`kye` is required", Some("key"))]),
     ("steps: { a: { run: ls, output: { k: 'a[x]' } } }\n", &[("1:37 bad_text", "an index is a whole number", None)]),
     ("steps: { a: { run: ls, env: { LD_PRELOAD: x } } }\n", &[("1:31 bad_text", "`LD_PRELOAD`", None)]),
     ("steps: { a: { run: ls, env: { PORT: 80 } } }\n", &[("1:37 wrong_type", "`80`", Some("\"80\""))]),
-    ("steps: { a: { run: ls, if: x } }\n", &[("1:24 unsupported", "`if` is not supported yet", None)]),
+    ("steps: { a: { uses: x.yaml } }\n", &[("1:15 unsupported", "`uses` is not supported yet", None)]),
     ("mode: paralel\nsteps: { a: { run: ls } }\n", &[("1:7 unknown_word", "`paralel`", Some("parallel"))]),
     ("success: { min: 0.8 }\nsteps: { a: { run: ls } }\n", &[("1:17 wrong_type", "`0.8`", None)]),
     ("success: { min: 120% }\nsteps: { a: { run: ls } }\n", &[("1:17 bad_text", "`120%`", None)]),
@@ -265,10 +263,9 @@ const BROKEN: &[Broken] = &[
     ("agents: { a: { kind: process, command: [x], protocol: worker } }\nsteps: { x: { agent: a } }\n", &[("1:55 unsupported", "`worker`", None)]),
     ("agents: { a: { kind: simulated, fail_rate: 2 } }\nsteps: { x: { agent: a } }\n", &[("1:44 out_of_range", "`fail_rate`", None)]),
     ("agents: { a: { kind: builtin } }\nsteps: { x: { agent: a } }\n", &[("1:11 bad_text", "not clear which built-in", None)]),
-    ("agents: { json: { kind: builtin } }\nsteps: { x: { agent: json } }\n", &[("1:11 unsupported", "`json`", None)]),
     ("agents: { builtin.x: { kind: simulated } }\nsteps: { x: { run: ls } }\n", &[("1:11 bad_text", "belong to the built-in agents", None)]),
     ("agents: { a: { kind: simulated, capabilities: [\"a b\"] } }\nsteps: { x: { run: ls } }\n", &[("1:48 bad_text", "`a b`", None)]),
-    ("defaults: { id: x }\nsteps: { a: { run: ls } }\n", &[("1:13 unknown_key", "`id`", None)]),
+    ("defaults: { id: x }\nsteps: { a: { run: ls } }\n", &[("1:13 conflict", "`id` cannot stand here: every step has its own", None)]),
     ("steps: { a: &x { run: ls, <<: *x } }\n", &[("1:27 yaml_feature", "merge keys", None), ("1:31 bad_alias", "inside the value", None)]),
     ("base: &b { retry: 1 }\nsteps: { a: { run: ls, <<: *b } }\n", &[("1:1 unknown_key", "`base`", None), ("2:24 yaml_feature", "merge keys", None)]),
     ("steps: { a: { run: !sh ls } }\n", &[("1:24 yaml_feature", "tags are not supported, found `!sh`", None)]),
@@ -311,13 +308,21 @@ fn a_json_file_is_strict_json() {
 #[test]
 fn all_faults_of_a_file_are_reported_in_one_go_with_excerpts() {
     let text = format!(
-        "{A}mode: paralel\nsteps:\n  one: {{ capability: c, timeot: 5s, priority: 900 }}\n  two: {{ capability: d, needs: [on], if: x }}\n"
+        "{A}mode: paralel\nsteps:\n  one: {{ capability: c, timeot: 5s, priority: 900 }}\n  two: {{ capability: d, needs: [on], route: x }}\n"
     );
     let outcome = faults("flow.yaml", &text);
     let codes: Vec<&str> = outcome.diagnostics.iter().map(|d| d.code.word()).collect();
     assert_eq!(
         codes,
-        ["unknown_word", "unknown_key", "out_of_range", "unknown_capability", "unknown_step", "unsupported"]
+        [
+            "unknown_word",
+            "unknown_key",
+            "out_of_range",
+            "unknown_capability",
+            "unknown_step",
+            "conflict",
+            "unsupported"
+        ]
     );
     let rendered = outcome.render();
     assert!(rendered.contains("flow.yaml:4:25: error[unknown_key]: unknown key `timeot`\n  4 |   one: { capability: c, timeot: 5s, priority: 900 }\n    |                         ^^^^^^\n"), "{rendered}");

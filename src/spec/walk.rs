@@ -5,6 +5,7 @@
 
 use crate::model::mapping::Path;
 use crate::model::time::{BadDuration, Micros, duration, seconds_to_micros};
+use crate::spec::computed;
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::keys::{Key, KeyRule, Shape, Table, Word};
@@ -13,9 +14,6 @@ use crate::spec::tree::{Entry, Kind, Node};
 use crate::spec::units::{BadUrl, bad_url, bad_variable, is_id, is_name, share};
 use crate::spec::words::{clip, nearest, quote};
 use serde_json::Number;
-
-/// What the beginning of an expression looks like.
-const EXPRESSION: &str = "${{";
 
 /// Checks a map against a table. `owner` is where a missing key is reported.
 pub(crate) fn table(table: &Table, node: &Node, owner: Span, faults: &mut Faults<'_>) {
@@ -37,7 +35,7 @@ pub(crate) fn table(table: &Table, node: &Node, owner: Span, faults: &mut Faults
             continue;
         }
         given.push((key.name, entry.key_span));
-        let place = if matches!(key.shape, Shape::Later) { entry.key_span } else { entry.value.span };
+        let place = if key.is_taken() { entry.value.span } else { entry.key_span };
         shape(&key.shape, &entry.value, place, &entry.key, faults);
     }
     let missing = |key: &&Key| key.required && !given.iter().any(|(name, _)| *name == key.name);
@@ -60,8 +58,7 @@ fn unknown_key(table: &Table, entry: &Entry, faults: &mut Faults<'_>) -> Option<
     let near = nearest(&entry.key, names);
     let fault = faults.error(entry.key_span, Code::UnknownKey, format!("unknown key {}", quote(&entry.key)));
     if near.is_none() {
-        let built: Vec<&str> =
-            table.keys().filter(|key| !matches!(key.shape, Shape::Later)).map(|key| key.name).collect();
+        let built: Vec<&str> = table.keys().filter(|key| key.is_taken()).map(|key| key.name).collect();
         fault.expected(format!("a key of {}: {}", table.what, built.join(", ")));
         return None;
     }
@@ -74,8 +71,12 @@ fn unknown_key(table: &Table, entry: &Entry, faults: &mut Faults<'_>) -> Option<
 fn shape(shape: &Shape, node: &Node, place: Span, name: &str, faults: &mut Faults<'_>) {
     match shape {
         Shape::Later => unsupported(name, "", place, faults),
-        Shape::Any => {}
-        Shape::Value => expressions(node, faults),
+        Shape::Refused(why) => {
+            let message = format!("{} cannot stand here: {why}", quote(name));
+            faults.error(place, Code::Conflict, message).expected("the key at the steps that are meant");
+        }
+        Shape::Value => computed::texts(node, faults),
+        Shape::Literal => computed::refuse(node, faults),
         Shape::Object if matches!(node.kind, Kind::Map(_)) => {}
         Shape::Bool if matches!(node.kind, Kind::Bool(_)) => {}
         Shape::List(element, least) => list(element, *least, shape, node, name, faults),
@@ -93,7 +94,7 @@ fn shape(shape: &Shape, node: &Node, place: Span, name: &str, faults: &mut Fault
 }
 
 /// Whether a value has the type of a shape, so that this shape and no other should judge it.
-fn takes(shape: &Shape, node: &Node) -> bool {
+pub(crate) fn takes(shape: &Shape, node: &Node) -> bool {
     match node.kind {
         Kind::Null => false,
         Kind::Bool(_) => matches!(shape, Shape::Bool),
@@ -103,6 +104,8 @@ fn takes(shape: &Shape, node: &Node) -> bool {
             Shape::Text
                 | Shape::Filled
                 | Shape::Argument
+                | Shape::Template
+                | Shape::PathOrFilter
                 | Shape::Id
                 | Shape::Name
                 | Shape::Words(_)
@@ -149,13 +152,23 @@ fn rewritten(shape: &Shape, node: &Node) -> Option<String> {
             Some(format!("[{}]", clip(text, 60)))
         }
         Kind::Bool(false) if any(can_be_off) => Some("off".to_owned()),
-        Kind::Bool(_) | Kind::Number(_)
-            if any(|s| matches!(s, Shape::Text | Shape::Filled | Shape::Argument | Shape::Id | Shape::Name)) =>
-        {
-            Some(format!("\"{}\"", node.to_value()))
-        }
+        Kind::Bool(_) | Kind::Number(_) if any(is_text) => Some(format!("\"{}\"", node.to_value())),
         _ => None,
     }
+}
+
+/// Whether any text is a value of a shape, or almost any.
+const fn is_text(shape: &Shape) -> bool {
+    matches!(
+        shape,
+        Shape::Text
+            | Shape::Filled
+            | Shape::Argument
+            | Shape::ArgumentOrFilter
+            | Shape::Template
+            | Shape::Id
+            | Shape::Name
+    )
 }
 
 /// Whether `off` is a value of a shape.
@@ -309,9 +322,11 @@ fn text(shape: &Shape, node: &Node, name: &str, faults: &mut Faults<'_>) {
         Shape::Name => is_name(text),
         Shape::Share => share(text).is_some(),
         Shape::Filled | Shape::CommandLine => !text.trim().is_empty() && !text.contains('\0'),
-        Shape::Argument => !text.contains('\0'),
+        Shape::Argument | Shape::ArgumentOrFilter | Shape::Template => !text.contains('\0'),
         Shape::Words(words) => return word(words, shape, node, text, name, faults),
-        Shape::Path | Shape::PathOrFilter => return path(shape, node, text, name, faults),
+        Shape::Path => return path(shape, node, text, name, faults),
+        Shape::PathOrFilter => return computed::source(shape, node, text, name, faults),
+        Shape::Filter => return computed::filter(node, text, faults),
         Shape::Url => return address(shape, node, text, name, faults),
         Shape::Text => true,
         _ => return wrong_type(shape, node, name, faults),
@@ -324,26 +339,13 @@ fn text(shape: &Shape, node: &Node, name: &str, faults: &mut Faults<'_>) {
         );
         faults.error(node.span, Code::BadText, message).expected(shape.describe());
     }
-    if let Shape::CommandLine = shape {
-        if let Some(at) = text.find(EXPRESSION) {
-            let variable = variable_for(&text[at + EXPRESSION.len()..]);
-            let message = format!(
-                "`${{{{ }}}}` cannot stand in `run`, where it would be read by the shell; give the value by `input` or `with` as `{}` and write \"${variable}\"",
-                variable.trim_start_matches("UPBEAT_IN_").to_lowercase()
-            );
-            faults.error(node.span, Code::Conflict, message).expected(format!("the variable `{variable}`"));
-        }
-    } else if let Shape::Argument = shape {
-        expressions(node, faults);
+    match shape {
+        Shape::CommandLine => computed::command_line(node, text, faults),
+        Shape::Filled | Shape::Argument => computed::refuse(node, faults),
+        Shape::ArgumentOrFilter => computed::argument(node, text, faults),
+        Shape::Template => computed::texts(node, faults),
+        _ => {}
     }
-}
-
-/// The variable that carries the value of an expression: named after the last word in it.
-fn variable_for(expression: &str) -> String {
-    let inner = expression.split("}}").next().unwrap_or("");
-    let word = inner.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').rfind(|word| !word.is_empty());
-    let word: String = word.unwrap_or("KEY").chars().take(40).collect();
-    format!("UPBEAT_IN_{}", word.to_ascii_uppercase())
 }
 
 fn word(words: &[Word], shape: &Shape, node: &Node, text: &str, name: &str, faults: &mut Faults<'_>) {
@@ -359,12 +361,7 @@ fn word(words: &[Word], shape: &Shape, node: &Node, text: &str, name: &str, faul
 }
 
 fn path(shape: &Shape, node: &Node, text: &str, name: &str, faults: &mut Faults<'_>) {
-    let is_filter = text.starts_with(['.', '$', '(', '[', '{']) || text.contains(EXPRESSION);
-    if is_filter && matches!(shape, Shape::PathOrFilter) {
-        let plain = text.strip_prefix('.').filter(|rest| Path::parse(rest).is_ok()).map(str::to_owned);
-        let message = format!("the filter {} is not supported yet by this version of upbeat", quote(text));
-        faults.error(node.span, Code::Unsupported, message).expected(shape.describe()).suggest(plain);
-    } else if let Err(why) = Path::parse(text) {
+    if let Err(why) = Path::parse(text) {
         let message = format!("{} is not a data path: {}: {why}", quote(name), quote(text));
         faults.error(node.span, Code::BadText, message).expected(shape.describe());
     }
@@ -388,22 +385,8 @@ fn address(shape: &Shape, node: &Node, text: &str, name: &str, faults: &mut Faul
     faults.error(node.span, code, message).expected(shape.describe());
 }
 
-/// Refuses expressions wherever they stand in a value.
-fn expressions(node: &Node, faults: &mut Faults<'_>) {
-    match &node.kind {
-        Kind::Text(text) if text.contains(EXPRESSION) => {
-            let message = format!("expressions are not supported yet by this version of upbeat, found {}", quote(text));
-            faults
-                .error(node.span, Code::Unsupported, message)
-                .expected("a literal value; `input` takes values from data by path");
-        }
-        Kind::List(list) => list.iter().for_each(|child| expressions(child, faults)),
-        Kind::Map(entries) => entries.iter().for_each(|entry| expressions(&entry.value, faults)),
-        _ => {}
-    }
-}
-
-/// The members of a map by the names of a table, aliases resolved, unknown keys and nothings left out.
+/// The members of a map by the names of a table, aliases resolved; unknown keys, those that the map cannot have, and
+/// nothings left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields<'n> {
     given: Vec<(&'static str, Span, &'n Node)>,
@@ -416,7 +399,8 @@ impl<'n> Fields<'n> {
         for entry in node.entries() {
             let Some(key) = table.find(&entry.key) else { continue };
             let nothing = entry.value.is_null() && !key.shape.keeps_null();
-            if !nothing && !given.iter().any(|(name, ..)| *name == key.name) {
+            let refused = matches!(key.shape, Shape::Refused(_));
+            if !nothing && !refused && !given.iter().any(|(name, ..)| *name == key.name) {
                 given.push((key.name, entry.key_span, &entry.value));
             }
         }

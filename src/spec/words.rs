@@ -35,6 +35,23 @@ pub(crate) fn join(mut words: Vec<String>, last: &str) -> String {
     }
 }
 
+/// Names that are compared in all to find nearest ones: each wrong name takes a walk over all of them.
+const COMPARED_MAX: usize = 200_000;
+
+/// Finds nearest names for as many wrong ones as a fixed effort reaches.
+#[derive(Debug, Default)]
+pub(crate) struct NearestName {
+    compared: usize,
+}
+
+impl NearestName {
+    /// The same as [`nearest`], or `None` once too many were compared.
+    pub(crate) fn of<'n>(&mut self, found: &str, names: impl ExactSizeIterator<Item = &'n str>) -> Option<String> {
+        self.compared += names.len();
+        if self.compared <= COMPARED_MAX { nearest(found, names) } else { None }
+    }
+}
+
 /// The name that was probably meant, if one is near enough: a third of its letters may differ, and letter case and
 /// `-` for `_` do not count. Among equally near ones the first.
 pub(crate) fn nearest<'n>(found: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {

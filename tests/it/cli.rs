@@ -435,3 +435,41 @@ fn what_more_agents_would_save_is_what_a_run_with_them_saves() {
     let wrong = upbeat(&["plan", &file, "--what-if", "search=1"]);
     assert!(wrong.code == 2 && wrong.err.contains("CAPABILITY=+N"), "{}", wrong.err);
 }
+
+#[test]
+fn filters_are_compiled_before_anything_runs_and_each_fault_has_its_place() {
+    const FLOW: &str = "data: { xs: [1, 2] }
+steps:
+  a:
+    run: ls
+    if: .xs | lenght > 0
+    with:
+      text: |
+        There are ${{ .xs | length }}
+        and ${{ $nope }}
+  b: { aggregate: { from: [a], strategy: transform, filter: \"map(.x\" } }
+";
+    let folder = Folder::new();
+    let file = folder.file("flow.yaml", FLOW);
+    for args in [&["check", &file][..], &["run", &file, "--headless"], &["plan", &file], &["graph", &file]] {
+        let ended = upbeat(args);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{args:?}");
+        for place in [
+            ":5:15: error[bad_filter]: there is no filter `lenght`",
+            ":9:17: error[bad_filter]: there is no variable `$nope`",
+            ":10:68: error[bad_filter]: the filter ends where a closing `)` is expected",
+        ] {
+            assert!(ended.err.contains(place), "{args:?}: {}", ended.err);
+        }
+    }
+    let long =
+        folder.file("long.yaml", &format!("steps: {{ a: {{ run: ls, if: '. | {}1' }} }}\n", "-".repeat(9 * 1024)));
+    let ended = upbeat(&["check", &long]);
+    assert!(ended.code == 2 && ended.err.contains("8192 is the most"), "{}", ended.err);
+    let agents = folder.file("agents.yaml", "agents: { s: { kind: simulated, output: '${{ .a | nope }}' } }\n");
+    let ended = upbeat(&["check", &folder.file("two.yaml", TWO), "--agents", &agents]);
+    assert!(ended.code == 2 && ended.err.contains("there is no filter `nope`"), "{}", ended.err);
+    let good = FLOW.replace("lenght", "length").replace("$nope", "$run.id").replace("map(.x", "map(.x)");
+    let ended = upbeat(&["check", &folder.file("good.yaml", &good)]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{}", ended.out);
+}
