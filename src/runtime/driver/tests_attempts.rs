@@ -13,6 +13,7 @@ use crate::model::step::{Step, Work};
 use crate::model::time::Micros;
 use crate::model::workflow::Workflow;
 use crate::runtime::clock::ClockKind;
+use crate::runtime::compute::Calculator;
 use crate::runtime::handle::{Handle, RunOrder, channel};
 use crate::runtime::ledger::Ledger;
 use crate::runtime::reaper::Pool;
@@ -25,7 +26,8 @@ const IDLE: Timer = Timer::Idle { run: RUN, step: STEP, attempt: 1 };
 
 fn driver(kind: ClockKind) -> (Driver, Handle) {
     let (handle, inbox) = channel();
-    (Driver::new(kind, 1.0, Ledger::unsaved(), inbox, Pool::new("upbeat".into())), handle)
+    let calculator = Calculator::new("upbeat".into(), |_, _| Ok(Vec::new()));
+    (Driver::new(kind, 1.0, Ledger::unsaved(), inbox, (Pool::new("upbeat".into()), calculator)), handle)
 }
 
 fn workflow() -> Workflow {

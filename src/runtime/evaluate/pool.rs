@@ -149,12 +149,28 @@ impl Evaluator {
     /// # Errors
     /// Why there is none.
     pub async fn ask(&self, filter: &str, scope: Scope<'_>) -> Answer {
+        let values: [&Value; VARIABLES.len()] = [scope.item, scope.index, scope.outputs, scope.run];
+        self.send(|| protocol::request(filter, values, scope.input)).await
+    }
+
+    /// What is wrong with a value by a JSON Schema, in words: at most 20 faults, and whether there are more. Must be called
+    /// within a tokio runtime with time and events.
+    ///
+    /// # Errors
+    /// [`EvaluationError::Failed`]: the schema cannot be used. Else why it is not known.
+    pub async fn hold(&self, schema: &Value, value: &Value) -> Result<(Vec<String>, bool), EvaluationError> {
+        let found = self.send(|| protocol::held(schema, value)).await?;
+        let faults = found.get("faults").and_then(Value::as_array).into_iter().flatten();
+        let faults = faults.filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok((faults, found.get("more") == Some(&Value::Bool(true))))
+    }
+
+    async fn send(&self, line: impl FnOnce() -> serde_json::Result<Vec<u8>>) -> Answer {
         let ending = || EvaluationError::Unavailable("upbeat is ending".to_owned());
         let sender = self.sender();
         // Room first: a request that has to wait does not take memory for its line meanwhile.
         let room = sender.reserve().await.map_err(|_| ending())?;
-        let values: [&Value; VARIABLES.len()] = [scope.item, scope.index, scope.outputs, scope.run];
-        let line = protocol::request(filter, values, scope.input)
+        let line = line()
             .map_err(|error| EvaluationError::Failed(format!("the values for the filter are not JSON: {error}")))?;
         if line.len() > REQUEST_MAX {
             let message = format!("the values that the filter would see have more than {} MB", REQUEST_MAX >> 20);
