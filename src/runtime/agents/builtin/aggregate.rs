@@ -90,13 +90,13 @@ fn strategy(args: &Args<'_>) -> Result<(Strategy, &'static [&'static str]), Fail
             let strategy = Strategy::Merge { unique_by: args.source("unique_by")?, sort_by: args.source("sort_by")? };
             (strategy, &["unique_by", "sort_by"])
         }
-        Kind::Reduce => match (args.word("op", &OPERATIONS)?, args.source("fold")?) {
+        Kind::Reduce => match (args.word("op", &OPERATIONS)?, args.filter("fold")?) {
             (Some(operation), None) => (Strategy::Reduce(operation), &["op"]),
             (None, Some(filter)) => (Strategy::Fold(filter), &["fold"]),
             _ => return Err(args.fault("`reduce` takes `op` (sum, mean, min, max, count) or `fold`, one of them")),
         },
         Kind::Transform => {
-            let filter = args.source("filter")?;
+            let filter = args.filter("filter")?;
             (Strategy::Transform(filter.ok_or_else(|| args.fault("`transform` takes a `filter`"))?), &["filter"])
         }
         Kind::Vote => (Strategy::Vote { by: args.source("by")?, quorum: quorum(args)? }, &["by", "quorum"]),

@@ -90,6 +90,19 @@ impl<'a> Args<'a> {
         value.as_bool().ok_or_else(|| self.wrong(name, value, "true or false"))
     }
 
+    /// A filter, also one that begins like a path.
+    pub(super) fn filter(&self, name: &str) -> Result<Option<Expression>, Failure> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        // The filter may end with a comment.
+        let enclosed =
+            if text.trim_start().starts_with("${{") { text.trim().to_owned() } else { format!("${{{{{text}\n}}}}") };
+        match Expression::of_text(&enclosed) {
+            Ok(Some(filter @ Expression::Filter(_))) => Ok(Some(filter)),
+            Ok(_) => Err(self.fault(&format!("`{name}` is more than one filter"))),
+            Err(fault) => Err(self.fault(&format!("`{name}`: {}", fault.message))),
+        }
+    }
+
     /// A path or a filter.
     pub(super) fn source(&self, name: &str) -> Result<Option<Expression>, Failure> {
         let Some(text) = self.text(name)? else { return Ok(None) };

@@ -69,7 +69,7 @@ pub(super) fn plan(input: &Value) -> Result<Plan, Failure> {
 pub(super) async fn filtered(evaluator: &Evaluator, around: &Around, input: &Value) -> Result<Value, Failure> {
     let args = Args::new("transform", input, &["value", "input", "text", "filter", "ops"])?;
     let (_, subject) = args.subject(&["value", "input", "text"])?;
-    let filter = args.source("filter")?.ok_or_else(|| args.fault("a `filter` is expected"))?;
+    let filter = args.filter("filter")?.ok_or_else(|| args.fault("a `filter` is expected"))?;
     let value = evaluator.compute(&filter, around.scope(subject)).await;
     let value = value.map_err(|error| of_filter(&error, "`transform`: `filter`", &filter))?;
     Ok(json!({ "value": value }))
