@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Asker<'_> {
     /// The value of a path or filter over the run's data. `None`: a path that leads nowhere.
     pub(super) async fn value(&self, place: &str, expression: &Expression) -> Result<Option<Value>, String> {
-        let value = self.evaluator.compute(expression, self.around.scope(&self.asked.data)).await;
+        let value = self.evaluator.find(expression, &self.around, &self.asked.data).await;
         let place = place.trim_matches('`');
         value.map_err(|error| EvaluationFault::new(place, error, expression).message)
     }

@@ -39,7 +39,7 @@ impl Asker<'_> {
             }
             From::Source(source) => source,
         };
-        let value = self.evaluator.compute(source, self.around.scope(&self.asked.data)).await;
+        let value = self.evaluator.find(source, &self.around, &self.asked.data).await;
         match value.map_err(|error| EvaluationFault::new("from", error, source).message)? {
             Some(Value::Array(list)) => Ok(Sources::of_list(list)),
             Some(other) => Err(format!("`from`: `{}` is {}, a list is expected", text_of(source), found(&other))),

@@ -5,6 +5,7 @@ use crate::model::mapping::{Part, Path};
 use crate::runtime::agents::builtin::text_of;
 use crate::runtime::evaluate::{Around, EvaluationError, Evaluator};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Texts of a value that hold filters, and where they stand.
 pub(super) type Templates = Vec<(Path, Expression)>;
@@ -40,13 +41,13 @@ pub(super) fn any(value: &Value) -> bool {
 pub(super) async fn put(
     evaluator: &Evaluator,
     around: &Around,
-    input: &Value,
+    input: &Arc<Value>,
     value: &mut Value,
     templates: &Templates,
     place: &str,
 ) -> Result<(), EvaluationFault> {
     for (path, expression) in templates {
-        let computed = evaluator.compute(expression, around.scope(input)).await;
+        let computed = evaluator.find(expression, around, input).await;
         let computed = computed.map_err(|error| EvaluationFault::new(&called(place, path), error, expression))?;
         path.set(value, computed.unwrap_or_default());
     }

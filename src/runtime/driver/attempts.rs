@@ -70,6 +70,12 @@ impl Active {
         Self { idle_timeout: Some(idle_timeout), ..Self::new(doing, since) }
     }
 
+    /// A process whose answer this order looks at.
+    #[cfg(test)]
+    pub(super) fn process_of(order: AttemptOrder) -> Self {
+        Self { order: Some(Arc::new(order)), ..Self::heard_at(Micros::ZERO, Micros::ZERO, Micros::from_secs(1)) }
+    }
+
     const fn new(doing: Doing, since: Micros) -> Self {
         Self { doing, since, idle_timeout: None, idle: None, frozen: false, stopped: false, order: None }
     }

@@ -17,6 +17,8 @@ mod tests;
 mod tests_attempts;
 #[cfg(test)]
 mod tests_standstill;
+#[cfg(test)]
+mod tests_works;
 mod works;
 
 use attempts::{Active, DueAt, completion_of};

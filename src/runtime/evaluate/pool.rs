@@ -150,30 +150,18 @@ impl Evaluator {
     /// Why there is none.
     pub async fn ask(&self, filter: &str, scope: Scope<'_>) -> Answer {
         let values: [&Value; VARIABLES.len()] = [scope.item, scope.index, scope.outputs, scope.run];
-        self.send(|| protocol::request(filter, values, scope.input)).await
+        self.send(async { protocol::request(filter, values, scope.input).map_err(|error| no_json(&error)) }).await
     }
 
-    /// What is wrong with a value by a JSON Schema, in words: at most 20 faults, and whether there are more. Must be called
-    /// within a tokio runtime with time and events.
-    ///
-    /// # Errors
-    /// [`EvaluationError::Failed`]: the schema cannot be used. Else why it is not known.
-    pub async fn hold(&self, schema: &Value, value: &Value) -> Result<(Vec<String>, bool), EvaluationError> {
-        let found = self.send(|| protocol::held(schema, value)).await?;
-        let faults = found.get("faults").and_then(Value::as_array).into_iter().flatten();
-        let faults = faults.filter_map(Value::as_str).map(str::to_owned).collect();
-        Ok((faults, found.get("more") == Some(&Value::Bool(true))))
-    }
-
-    async fn send(&self, line: impl FnOnce() -> serde_json::Result<Vec<u8>>) -> Answer {
+    /// Sends a request, which is only written when there is room for it, and waits for the answer.
+    pub(super) async fn send(&self, line: impl Future<Output = Result<Vec<u8>, EvaluationError>>) -> Answer {
         let ending = || EvaluationError::Unavailable("upbeat is ending".to_owned());
         let sender = self.sender();
         // Room first: a request that has to wait does not take memory for its line meanwhile.
         let room = sender.reserve().await.map_err(|_| ending())?;
-        let line = line()
-            .map_err(|error| EvaluationError::Failed(format!("the values for the filter are not JSON: {error}")))?;
+        let line = line.await?;
         if line.len() > REQUEST_MAX {
-            let message = format!("the values that the filter would see have more than {} MB", REQUEST_MAX >> 20);
+            let message = format!("the values to be looked at have more than {} MB", REQUEST_MAX >> 20);
             return Err(EvaluationError::Failed(message));
         }
         let (reply, answer) = oneshot::channel();
@@ -192,6 +180,11 @@ impl Evaluator {
         tokio::spawn(Worker { program, child, jobs: receiver, taken: VecDeque::new(), live: None }.run());
         jobs.insert(sender).clone()
     }
+}
+
+/// Why a request cannot be written.
+pub(super) fn no_json(error: &serde_json::Error) -> EvaluationError {
+    EvaluationError::Failed(format!("the values for the filter are not JSON: {error}"))
 }
 
 struct Worker {

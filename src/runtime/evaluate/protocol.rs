@@ -40,13 +40,13 @@ pub(super) fn request(filter: &str, values: [&Value; VARIABLES.len()], input: &V
 
 #[derive(Serialize)]
 struct Held<'r> {
-    schema: String,
+    schema: &'r str,
     input: &'r Value,
 }
 
 /// A value that is to be held against a schema, as a line. The schema goes as text, by which the child knows it again.
-pub(super) fn held(schema: &Value, input: &Value) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(&Held { schema: schema.to_string(), input })?;
+pub(super) fn held(schema: &str, input: &Value) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&Held { schema, input })?;
     line.push(b'\n');
     Ok(line)
 }

@@ -3,6 +3,7 @@
 //! Nothing is fetched: a reference leads into the schema itself, or to one of the drafts, else the schema cannot be used.
 
 use indexmap::IndexMap;
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,14 +75,22 @@ fn compile(text: &str) -> Result<Validator, String> {
             "" => String::new(),
             path => format!(" at {path}"),
         };
-        cut(format!("the schema cannot be used: {error}{place} (references lead only into the schema itself)"))
+        let why = match error.kind() {
+            ValidationErrorKind::Referencing(_) => "a reference leads to nothing inside it, and nothing is fetched: ",
+            _ => "",
+        };
+        cut(format!("the schema cannot be used: {why}{error}{place}"))
     })
 }
 
-/// A fault with its place: `/items/0/price: "x" is not of type "number"`.
+/// A fault with its place: `/items/0/price: "x" is not of type "number"`. A value that is long is left out.
 fn in_words(error: &ValidationError<'_>) -> String {
     let path = error.instance_path().as_str();
-    cut(if path.is_empty() { error.to_string() } else { format!("{path}: {error}") })
+    let mut words = error.to_string();
+    if words.len() + path.len() > FAULT_BYTES_MAX {
+        words = error.masked_with("a long value").to_string();
+    }
+    cut(if path.is_empty() { words } else { format!("{path}: {words}") })
 }
 
 fn cut(mut text: String) -> String {
@@ -125,7 +134,10 @@ mod tests {
         let answer = ask(&mut Schemas::default(), &schema, &json!(vec![1; 1000])).unwrap();
         assert_eq!((answer["faults"].as_array().unwrap().len(), &answer["more"]), (FAULTS_MAX, &json!(true)));
         let long = faults(&json!({"type": "number"}), &json!("é".repeat(10_000)));
-        assert!(long[0].len() <= FAULT_BYTES_MAX + '…'.len_utf8() && long[0].ends_with('…'));
+        assert_eq!(long, ["a long value is not of type \"number\""]);
+        let deep = json!({"x".repeat(1_000): 1});
+        let far = faults(&json!({"additionalProperties": {"type": "string"}}), &deep);
+        assert!(far[0].len() <= FAULT_BYTES_MAX + '…'.len_utf8() && far[0].ends_with('…'));
     }
 
     #[test]
@@ -135,7 +147,6 @@ mod tests {
             json!({"$ref": "https://example.com/a.json"}),
             json!({"$ref": "file:///etc/passwd"}),
             json!({"$ref": "other.json"}),
-            json!({"$schema": "http://localhost:1/own", "type": "object"}),
             json!({"$id": "http://localhost:1/x", "$ref": "y"}),
             json!({"$ref": "#/$defs/nothing"}),
             json!({"type": 1}),
@@ -145,7 +156,16 @@ mod tests {
         ] {
             let told = ask(&mut Schemas::default(), &schema, &json!({"a": 1}));
             assert!(told.as_ref().is_err_and(|why| why.starts_with("the schema cannot be used")), "{schema}: {told:?}");
+            let refers = schema.to_string().contains("$ref");
+            assert_eq!(told.is_err_and(|why| why.contains("nothing is fetched")), refers, "{schema}");
         }
+    }
+
+    #[test]
+    fn a_draft_of_somebody_elses_is_not_fetched_either() {
+        let own = json!({"$schema": "http://localhost:1/own", "type": "object"});
+        let told = ask(&mut Schemas::default(), &own, &json!({}));
+        assert!(told.is_err_and(|why| why.starts_with("the schema cannot be used")));
     }
 
     #[test]

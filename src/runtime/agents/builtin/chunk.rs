@@ -5,6 +5,7 @@
 use super::args::Args;
 use crate::model::completion::Failure;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -72,55 +73,62 @@ pub(super) fn chunk(input: &Value) -> Result<Value, Failure> {
         }
         _ => {
             let text = subject.as_str().unwrap_or_default();
-            let units = units(text, by);
-            let ranges = ranges(units.len(), size, overlap).ok_or_else(|| too_many("100,000 pieces"))?;
-            let pieces: Vec<&str> = ranges.into_iter().filter_map(|range| piece(text, &units[range])).collect();
-            if pieces.iter().map(|piece| piece.len()).sum::<usize>() > BYTES_MAX {
+            let ranges = in_text(text, by, size, overlap).ok_or_else(|| too_many("100,000 pieces"))?;
+            if ranges.iter().map(ExactSizeIterator::len).sum::<usize>() > BYTES_MAX {
                 return Err(too_many("64 MB of text in the pieces together"));
             }
-            pieces.into_iter().map(Value::from).collect()
+            ranges.into_iter().filter_map(|range| text.get(range)).map(Value::from).collect()
         }
     };
     let count = chunks.len();
     Ok(json!({ "chunks": chunks, "count": count }))
 }
 
-/// Where the units of a text begin and end. Those of 4 GB are counted as well: a text is never as long.
-fn units(text: &str, by: By) -> Vec<(u32, u32)> {
-    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    let unit = |(at, unit): (usize, &str)| (place(at), place(at + unit.len()));
+/// Where in a text each piece stands. `None`: there would be too many pieces.
+fn in_text(text: &str, by: By, size: usize, overlap: usize) -> Option<Vec<Range<usize>>> {
+    let place = |unit: &str| {
+        let from = unit.as_ptr() as usize - text.as_ptr() as usize;
+        from..from + unit.len()
+    };
     match by {
-        By::Chars => text.grapheme_indices(true).map(unit).collect(),
-        By::Words => {
-            text.split_whitespace().map(|word| unit((word.as_ptr() as usize - text.as_ptr() as usize, word))).collect()
-        }
-        By::Lines | By::Items => {
-            text.lines().map(|line| unit((line.as_ptr() as usize - text.as_ptr() as usize, line))).collect()
-        }
+        By::Chars => pieces(text.graphemes(true).map(place), size, overlap),
+        By::Words => pieces(text.split_whitespace().map(place), size, overlap),
+        By::Lines | By::Items => pieces(text.lines().map(place), size, overlap),
     }
 }
 
-/// The text from the first of these units to the last.
-fn piece<'t>(text: &'t str, units: &[(u32, u32)]) -> Option<&'t str> {
-    text.get(units.first()?.0 as usize..units.last()?.1 as usize)
-}
-
-/// Which of so many units each piece has. `None`: there would be too many pieces.
-fn ranges(units: usize, size: usize, overlap: usize) -> Option<Vec<Range<usize>>> {
-    let mut ranges = Vec::new();
-    let mut from = 0;
-    while from < units {
-        if ranges.len() == CHUNKS_MAX {
+/// Where each piece begins and ends that has so many of these units.
+fn pieces(units: impl Iterator<Item = Range<usize>>, size: usize, overlap: usize) -> Option<Vec<Range<usize>>> {
+    let step = size - overlap;
+    let mut pieces: Vec<Range<usize>> = Vec::new();
+    // Where pieces begin that have not ended yet.
+    let mut open = VecDeque::new();
+    let (mut count, mut end) = (0_usize, 0);
+    for unit in units {
+        if count.is_multiple_of(step) {
+            open.push_back(unit.start);
+        }
+        (count, end) = (count + 1, unit.end);
+        if count >= size && (count - size).is_multiple_of(step) {
+            if pieces.len() == CHUNKS_MAX {
+                return None;
+            }
+            pieces.extend(open.pop_front().map(|from| from..end));
+        }
+    }
+    // The last one is shorter, unless one ended with the text.
+    if count > 0 && pieces.last().is_none_or(|last| last.end < end) {
+        if pieces.len() == CHUNKS_MAX {
             return None;
         }
-        let to = from.saturating_add(size).min(units);
-        ranges.push(from..to);
-        if to == units {
-            break;
-        }
-        from += size - overlap;
+        pieces.extend(open.pop_front().map(|from| from..end));
     }
-    Some(ranges)
+    Some(pieces)
+}
+
+/// Which of so many elements each piece has. `None`: there would be too many pieces.
+fn ranges(elements: usize, size: usize, overlap: usize) -> Option<Vec<Range<usize>>> {
+    pieces((0..elements).map(|at| at..at + 1), size, overlap)
 }
 
 #[cfg(test)]

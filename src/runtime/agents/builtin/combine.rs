@@ -10,6 +10,7 @@ use crate::model::expression::Expression;
 use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, Evaluator};
 use serde_json::{Number, Value, json};
+use std::sync::Arc;
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,21 +50,16 @@ pub async fn combine(
     let parts = parts?;
     let value = match strategy {
         Strategy::Merge { unique_by, sort_by } => {
-            let merged = apart(move || merged(parts)).await?;
-            let merged = match unique_by {
-                Some(by) => {
-                    let keys = keys::of(evaluator, around, by, &merged, "unique_by").await?;
-                    apart(move || unique(merged, &keys)).await?
-                }
-                None => merged,
-            };
-            Value::Array(match sort_by {
-                Some(by) => {
-                    let keys = keys::of(evaluator, around, by, &merged, "sort_by").await?;
-                    apart(move || sorted(merged, keys)).await?
-                }
-                None => merged,
-            })
+            let mut list = Arc::new(Value::Array(apart(move || merged(parts)).await?));
+            if let Some(by) = unique_by {
+                let keys = keys::of(evaluator, around, by, &list, "unique_by").await?;
+                list = apart(move || Arc::new(Value::Array(unique(owned(list), &keys)))).await?;
+            }
+            if let Some(by) = sort_by {
+                let keys = keys::of(evaluator, around, by, &list, "sort_by").await?;
+                list = apart(move || Arc::new(Value::Array(sorted(owned(list), keys)))).await?;
+            }
+            Value::Array(owned(list))
         }
         Strategy::Reduce(operation) => {
             let operation = *operation;
@@ -74,7 +70,7 @@ pub async fn combine(
         Strategy::Vote { by, quorum } => {
             let votes: Vec<Value> = parts.into_iter().filter(|part| !part.stands_in).map(|part| part.value).collect();
             let votes = match by {
-                Some(by) => keys::of(evaluator, around, by, &votes, "by").await?,
+                Some(by) => keys::of(evaluator, around, by, &Arc::new(Value::Array(votes)), "by").await?,
                 None => votes,
             };
             let quorum = *quorum;
@@ -95,9 +91,17 @@ async fn over_list(
     parts: Vec<Part>,
     place: &str,
 ) -> Result<Value, Failure> {
-    let list = Value::Array(parts.into_iter().map(|part| part.value).collect());
-    let value = evaluator.compute(filter, around.scope(&list)).await;
+    let list = Arc::new(Value::Array(parts.into_iter().map(|part| part.value).collect()));
+    let value = evaluator.find(filter, around, &list).await;
     Ok(value.map_err(|error| of_filter(&error, &format!("`{place}`"), filter))?.unwrap_or_default())
+}
+
+/// The elements of a list that nobody else holds any more.
+fn owned(list: Arc<Value>) -> Vec<Value> {
+    match Arc::unwrap_or_clone(list) {
+        Value::Array(list) => list,
+        other => vec![other],
+    }
 }
 
 /// Lists one behind the other, what is no list as an element.

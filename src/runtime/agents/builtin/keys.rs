@@ -5,6 +5,7 @@ use crate::model::completion::Failure;
 use crate::model::expression::{Expression, follow};
 use crate::runtime::evaluate::{Around, EvaluationError, Evaluator};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// For each element what the expression gives for it; a path that leads nowhere gives null.
 ///
@@ -14,39 +15,31 @@ pub(super) async fn of(
     evaluator: &Evaluator,
     around: &Around,
     by: &Expression,
-    list: &[Value],
+    list: &Arc<Value>,
     place: &str,
 ) -> Result<Vec<Value>, Failure> {
+    let elements = || list.as_array().into_iter().flatten();
     let place = |at: usize| format!("`{place}` of element {at}");
     let failed = |at: usize, why: String| of_filter(&EvaluationError::Failed(why), &place(at), by);
     match by {
-        Expression::Path(path) => Ok(list.iter().map(|value| path.get(value).cloned().unwrap_or_default()).collect()),
+        Expression::Path(path) => Ok(elements().map(|value| path.get(value).cloned().unwrap_or_default()).collect()),
         Expression::Filter(filter) => match filter.path() {
             Some(path) => {
-                let keys = list.iter().enumerate();
+                let keys = elements().enumerate();
                 keys.map(|(at, value)| follow(path, value).cloned().map_err(|why| failed(at, why))).collect()
             }
             None => {
                 // A line of its own: the filter may end with a comment.
                 let all = format!("[.[] | [\n{}\n]]", filter.text());
-                let whole = Value::Array(list.to_vec());
-                let found = evaluator.ask(&all, around.scope(&whole)).await;
-                let found = found.map_err(|error| of_filter(&error, "every element's key", by))?;
-                let Value::Array(keys) = found else { return Err(permanent("the keys are no list".to_owned())) };
-                keys.into_iter()
-                    .enumerate()
-                    .map(|(at, key)| single(key).ok_or_else(|| failed(at, MANY.to_owned())))
-                    .collect()
+                let all = Expression::of_source(&all).map_err(|fault| permanent(fault.message))?;
+                let found = evaluator.find(&all, around, list).await;
+                let keys = found.map_err(|error| of_filter(&error, "an element's key", by))?.unwrap_or_default();
+                let Value::Array(keys) = keys else { return Err(permanent("the keys are no list".to_owned())) };
+                let keys = keys.into_iter().enumerate();
+                keys.map(|(at, key)| single(key).ok_or_else(|| failed(at, MANY.to_owned()))).collect()
             }
         },
-        Expression::Template(_) => {
-            let mut keys = Vec::with_capacity(list.len());
-            for (at, value) in list.iter().enumerate() {
-                let key = evaluator.compute(by, around.scope(value)).await;
-                keys.push(key.map_err(|error| of_filter(&error, &place(at), by))?.unwrap_or_default());
-            }
-            Ok(keys)
-        }
+        Expression::Template(_) => Err(permanent(format!("{} is a text, a path or a filter is expected", place(0)))),
     }
 }
 

@@ -110,7 +110,7 @@ mod tests {
         // Their sum is 2^65, which no float before it could have held exactly.
         let large =
             json!([9_007_199_254_740_993_u64, 18_446_744_073_709_551_615_u64, 1, 18_437_736_874_454_810_623_u64]);
-        assert_eq!(told(large), "[3.6893488147419103e19,9223372036854775808,9223372036854775808]");
+        assert_eq!(told(large), "[3.6893488147419103e+19,9223372036854775808,9223372036854775808]");
         assert_eq!(told(json!([1e16, 1.0, -1e16])), "[1.0,0.3333333333333333,1.0]", "nothing is rounded away");
     }
 

@@ -173,11 +173,11 @@ fn listed(names: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn sources(list: Value) -> Sources {
+    fn sources(list: &Value) -> Sources {
         Sources::of_list(list.as_array().unwrap().clone())
     }
 
-    fn values(list: Value, rule: Missing) -> Result<Value, String> {
+    fn values(list: &Value, rule: Missing) -> Result<Value, String> {
         let parts = sources(list).parts(rule).map_err(|failure| failure.message)?;
         Ok(parts.into_iter().map(|part| part.value).collect())
     }
@@ -188,7 +188,7 @@ mod tests {
         let read = Sources::of_payload(payload.as_object().unwrap()).unwrap();
         assert_eq!(read.values, [Some(Value::Null), None, Some(json!(3))]);
         assert_eq!(read.into_payload(), payload);
-        let unnamed = sources(json!([1, null]));
+        let unnamed = sources(&json!([1, null]));
         assert_eq!(unnamed.missing(), ["[1]"]);
         assert_eq!(Sources::of_payload(unnamed.clone().into_payload().as_object().unwrap()).unwrap(), unnamed);
         for (wrong, words) in [
@@ -204,17 +204,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_left_out_or_null_or_fails() {
-        assert_eq!(values(json!([1, null, "x"]), Missing::Skip), Ok(json!([1, "x"])));
-        assert_eq!(values(json!([1, null, "x"]), Missing::Null), Ok(json!([1, null, "x"])));
-        assert_eq!(values(json!([1, 2]), Missing::Fail), Ok(json!([1, 2])));
-        assert_eq!(values(json!([1, null]), Missing::Fail), Err("nothing came from `[1]`".to_owned()));
-        let many = values(json!(vec![Value::Null; 15]), Missing::Fail).unwrap_err();
+        assert_eq!(values(&json!([1, null, "x"]), Missing::Skip), Ok(json!([1, "x"])));
+        assert_eq!(values(&json!([1, null, "x"]), Missing::Null), Ok(json!([1, null, "x"])));
+        assert_eq!(values(&json!([1, 2]), Missing::Fail), Ok(json!([1, 2])));
+        assert_eq!(values(&json!([1, null]), Missing::Fail), Err("nothing came from `[1]`".to_owned()));
+        let many = values(&json!(vec![Value::Null; 15]), Missing::Fail).unwrap_err();
         assert!(many.ends_with("`[9]` and 5 others"), "{many}");
     }
 
     #[test]
     fn interpolation_takes_the_nearest_on_both_sides() {
-        let told = |list: Value| values(list, Missing::Interpolate);
+        let told = |list: Value| values(&list, Missing::Interpolate);
         assert_eq!(told(json!([null, 1, null, null, 4, null])), Ok(json!([1, 1, 2.5, 2.5, 4, 4])));
         assert_eq!(told(json!([1, null, 3])), Ok(json!([1, 2, 3])));
         assert_eq!(told(json!(["x", 1])), Ok(json!(["x", 1])), "nothing is missing");

@@ -2,8 +2,10 @@
 
 use super::args::{Args, of_filter};
 use crate::model::completion::Failure;
+use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, Evaluator};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// What is done to a text.
 #[derive(Clone, Copy)]
@@ -66,11 +68,13 @@ pub(super) fn plan(input: &Value) -> Result<Plan, Failure> {
 }
 
 /// Computes the filter.
-pub(super) async fn filtered(evaluator: &Evaluator, around: &Around, input: &Value) -> Result<Value, Failure> {
+pub(super) async fn filtered(evaluator: &Evaluator, around: &Around, input: &Arc<Value>) -> Result<Value, Failure> {
     let args = Args::new("transform", input, &["value", "input", "text", "filter", "ops"])?;
-    let (_, subject) = args.subject(&["value", "input", "text"])?;
+    let (name, _) = args.subject(&["value", "input", "text"])?;
+    let whole = input.clone();
+    let subject = apart(move || Arc::new(whole.get(name).cloned().unwrap_or_default())).await?;
     let filter = args.filter("filter")?.ok_or_else(|| args.fault("a `filter` is expected"))?;
-    let value = evaluator.compute(&filter, around.scope(subject)).await;
+    let value = evaluator.find(&filter, around, &subject).await;
     let value = value.map_err(|error| of_filter(&error, "`transform`: `filter`", &filter))?;
     Ok(json!({ "value": value }))
 }

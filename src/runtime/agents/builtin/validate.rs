@@ -3,16 +3,20 @@
 use super::args::{Args, of_filter, text_of};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::expression::Expression;
+use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, EvaluationError, Evaluator};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The most rules.
 const RULES_MAX: usize = 100;
 
 /// Does it.
-pub(super) async fn validate(evaluator: &Evaluator, around: &Around, input: &Value) -> Result<Value, Failure> {
+pub(super) async fn validate(evaluator: &Evaluator, around: &Around, input: &Arc<Value>) -> Result<Value, Failure> {
     let args = Args::new("validate", input, &["value", "input", "text", "schema", "rules", "strict"])?;
-    let (_, subject) = args.subject(&["value", "input", "text"])?;
+    let (name, _) = args.subject(&["value", "input", "text"])?;
+    let whole = input.clone();
+    let subject = apart(move || Arc::new(whole.get(name).cloned().unwrap_or_default())).await?;
     let strict = args.flag("strict")?;
     let rules = match args.get("rules") {
         None => &[],
@@ -21,11 +25,11 @@ pub(super) async fn validate(evaluator: &Evaluator, around: &Around, input: &Val
     };
     let mut errors = Vec::new();
     if let Some(schema) = args.get("schema") {
-        errors.extend(against(evaluator, schema, subject).await.map_err(|why| match why {
+        errors.extend(against(evaluator, schema, &subject).await.map_err(|why| match why {
             Undecided::NotKnown(why) => Failure::new(FailureClass::Transient, format!("`validate`: {why}")),
             Undecided::Schema(why) => args.fault(&why),
         })?);
-    } else if rules.is_empty() && is_empty(subject) {
+    } else if rules.is_empty() && is_empty(&subject) {
         errors.push("there is nothing: a value that is neither null nor empty is expected".to_owned());
     }
     for (at, rule) in rules.iter().enumerate() {
@@ -33,7 +37,7 @@ pub(super) async fn validate(evaluator: &Evaluator, around: &Around, input: &Val
         let text = rule.as_str().ok_or_else(|| args.wrong(&name, rule, "a filter"))?;
         let filter =
             Expression::of_source(text).map_err(|fault| args.fault(&format!("`{name}`: {}", fault.message)))?;
-        errors.extend(broken(evaluator, around, &filter, subject).await?);
+        errors.extend(broken(evaluator, around, &filter, &subject).await?);
     }
     if strict && !errors.is_empty() {
         return Err(args.fault(&format!("the value is not valid: {}", errors.join("; "))));
@@ -53,7 +57,7 @@ pub enum Undecided {
 ///
 /// # Errors
 /// Why nothing can be said.
-pub async fn against(evaluator: &Evaluator, schema: &Value, value: &Value) -> Result<Vec<String>, Undecided> {
+pub async fn against(evaluator: &Evaluator, schema: &Value, value: &Arc<Value>) -> Result<Vec<String>, Undecided> {
     let limit = |what: &str| Ok(vec![format!("it cannot be held against the schema: that {what}")]);
     match evaluator.hold(schema, value).await {
         Ok((mut faults, more)) => {
@@ -78,9 +82,9 @@ pub async fn broken(
     evaluator: &Evaluator,
     around: &Around,
     rule: &Expression,
-    value: &Value,
+    value: &Arc<Value>,
 ) -> Result<Option<String>, Failure> {
-    match evaluator.compute(rule, around.scope(value)).await {
+    match evaluator.find(rule, around, value).await {
         Ok(Some(Value::Bool(true))) => Ok(None),
         Ok(Some(other)) => {
             Ok(Some(format!("`{}` gives {}, true is expected", text_of(rule), super::args::found(&other))))
