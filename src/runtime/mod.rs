@@ -1,8 +1,10 @@
 //! Hands: clock, driver, store, agents and processes. Everything that touches the world is here.
 
 pub mod agents;
+pub mod apart;
 pub mod chance;
 pub mod clock;
+pub mod compute;
 pub mod control;
 mod driver;
 pub mod environment;
@@ -36,6 +38,9 @@ pub struct Config {
     /// Where runs are saved, and how safely; `None`: they are not.
     pub store: Option<(Store, SyncMode)>,
 }
+
+/// Reads the steps that outputs bring.
+const READ_STEPS: compute::ReadSteps = |_, _| Err("this version of upbeat reads no steps from outputs".to_owned());
 
 /// An engine at work on a thread of its own.
 #[derive(Debug)]
@@ -78,7 +83,9 @@ pub fn start(config: Config) -> std::io::Result<Runtime> {
         runtime.block_on(async move {
             // Once listened for, the limit on file sizes is an error of the store instead of the end of upbeat.
             let _file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-            driver::Driver::new(clock, speed, ledger, inbox, reaper::Pool::new(program)).run().await;
+            let calculator = compute::Calculator::new(program.clone(), READ_STEPS);
+            let hands = (reaper::Pool::new(program), calculator);
+            driver::Driver::new(clock, speed, ledger, inbox, hands).run().await;
         });
         // The driver has ended what it began. A name that is still being looked up must not hold the end.
         runtime.shutdown_background();

@@ -1,8 +1,11 @@
 //! One integration binary: everything that needs the real program.
 
 mod attempts;
+mod builtins;
 mod cli;
+mod compute;
 mod control;
+mod dataflow;
 mod docs;
 mod edges;
 mod evaluate;

@@ -1,5 +1,6 @@
 //! Agents: what works on attempts.
 
+pub mod builtin;
 mod capture;
 pub mod health;
 mod http;

@@ -7,6 +7,7 @@ use crate::model::agent::{Agent, AgentKind, Builtin};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::defaults;
 use crate::model::effect::AttemptOrder;
+use crate::model::expression::Expression;
 use crate::model::step::{EnvValue, StdoutMode, Work};
 use crate::model::workflow::Workflow;
 use crate::runtime::environment;
@@ -49,6 +50,8 @@ pub(super) fn prepare(order: &AttemptOrder) -> Result<Request, Failure> {
     if step.is_approval() {
         return Err(permanent(asks_a_person(order)));
     }
+    // What was computed was so for the step itself, not for what undoes it.
+    let values = order.process.as_deref().filter(|_| !order.undo);
     let (argv, worker, grace, agent_env, agent_cwd) = match (&order.definition.kind, &step.work) {
         (AgentKind::Process(agent), _) => {
             (agent.command.clone(), Worker::Agent, agent.grace, agent.env.as_slice(), agent.cwd.as_ref())
@@ -58,13 +61,15 @@ pub(super) fn prepare(order: &AttemptOrder) -> Result<Request, Failure> {
             (argv, Worker::Local(step.stdout), defaults::GRACE, [].as_slice(), None)
         }
         (AgentKind::Builtin { builtin: Builtin::Process }, Work::Command { argv }) => {
-            (argv.clone(), Worker::Local(step.stdout), defaults::GRACE, [].as_slice(), None)
+            let computed = values.and_then(|values| values.argv.as_ref());
+            (computed.unwrap_or(argv).clone(), Worker::Local(step.stdout), defaults::GRACE, [].as_slice(), None)
         }
         _ => return Err(permanent(format!("the agent `{}` starts no process", order.definition.id))),
     };
     let mut variables = Variables { env: environment::agent_base_env(), secrets: Vec::new() };
+    let computed = values.map_or([].as_slice(), |values| values.env.as_slice());
     for map in [&order.workflow.env, agent_env, &step.env] {
-        variables.add(map)?;
+        variables.add(map, computed)?;
     }
     let mut warnings = Vec::new();
     variables.env.extend(own_variables(order, &mut warnings));
@@ -97,7 +102,7 @@ pub(super) fn of_agent(
     };
     let mut variables = Variables { env: environment::agent_base_env(), secrets: Vec::new() };
     for map in [&workflow.env, agent_env] {
-        variables.add(map)?;
+        variables.add(map, &[])?;
     }
     variables.env.extend(run.map(|run| (MARK.into(), run.into())));
     let spec = ProcessSpec {
@@ -157,13 +162,18 @@ struct Variables {
 }
 
 impl Variables {
-    fn add(&mut self, map: &[(String, EnvValue)]) -> Result<(), Failure> {
+    /// Adds those of a map. What a text holds filters for stands in `computed`.
+    fn add(&mut self, map: &[(String, EnvValue)], computed: &[(String, String)]) -> Result<(), Failure> {
         for (name, value) in map {
             if let Some(why) = refusal(name) {
                 return Err(permanent(format!("the variable `{}` is refused: {why}", name.escape_debug())));
             }
             let value = match value {
-                EnvValue::Text(text) => OsString::from(text),
+                EnvValue::Text(text) => {
+                    let is_computed = matches!(Expression::of_text(text), Ok(Some(_)));
+                    let found = computed.iter().find(|(known, _)| is_computed && known == name);
+                    OsString::from(found.map_or(text, |(_, computed)| computed))
+                }
                 EnvValue::FromEnv { name: source, masked } => {
                     let value = environment::var_os(source).ok_or_else(|| {
                         let hint = format!("set it, or give `{name}` a text");
@@ -276,10 +286,10 @@ mod tests {
         let mut variables = Variables { env: Vec::new(), secrets: Vec::new() };
         let from = |name: &str, masked| EnvValue::FromEnv { name: name.to_owned(), masked };
         let map = [("A".to_owned(), from("CARGO_PKG_NAME", true)), ("B".to_owned(), from("CARGO_PKG_VERSION", false))];
-        variables.add(&map).unwrap();
+        variables.add(&map, &[]).unwrap();
         assert_eq!(variables.env[0], ("A".into(), "upbeat".into()));
         assert_eq!(variables.secrets, ["upbeat"]);
-        let missing = variables.add(&[("C".to_owned(), from("NO_SUCH_VARIABLE", true))]).unwrap_err();
+        let missing = variables.add(&[("C".to_owned(), from("NO_SUCH_VARIABLE", true))], &[]).unwrap_err();
         assert!(missing.class == FailureClass::Permanent && missing.message.contains("`NO_SUCH_VARIABLE`"));
     }
 }

@@ -46,7 +46,7 @@ impl Driver {
         }
         while self.active.values().any(Active::is_process) {
             let Some(completion) = self.ended.recv().await else { break };
-            self.completion(completion);
+            self.process_ended(completion);
             self.commit().await;
             self.settle_store().await;
         }

@@ -17,10 +17,14 @@ mod tests;
 mod tests_attempts;
 #[cfg(test)]
 mod tests_standstill;
+#[cfg(test)]
+mod tests_works;
+mod works;
 
 use attempts::{Active, DueAt, completion_of};
 use beside::Beside;
 use leaving::{nothing_left_in, nothing_left_of};
+use works::{Found, Works};
 
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Done, Rejection};
@@ -30,6 +34,7 @@ use crate::model::event::{self, Event, EventKind};
 use crate::model::id::{RunId, StepId};
 use crate::model::time::Micros;
 use crate::runtime::clock::{Clock, ClockKind};
+use crate::runtime::compute::Calculator;
 use crate::runtime::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
 use crate::runtime::ledger::{Heard, Ledger};
 use crate::runtime::reaper::Pool;
@@ -94,6 +99,10 @@ pub(super) struct Driver {
     ended_in: mpsc::UnboundedSender<Completion>,
     /// Ends that are known at once.
     at_once: VecDeque<Completion>,
+    calculator: Calculator,
+    works: Works,
+    /// What `$run` says of each run.
+    seeds: BTreeMap<RunId, u64>,
     beside: Beside,
     subscribers: Vec<mpsc::Sender<Arc<Event>>>,
     /// Events that subscribers have not been told yet, and when they are to be at the latest.
@@ -118,6 +127,8 @@ enum Wake {
     Stored(Heard),
     /// An agent was found well or unwell.
     Found(Input),
+    /// Work without a process is done.
+    Worked(Found),
     Due,
     Publish,
     /// Subscribers have waited for long enough.
@@ -129,7 +140,8 @@ enum Wake {
 }
 
 impl Driver {
-    pub(super) fn new(kind: ClockKind, speed: f64, ledger: Ledger, inbox: Inbox, pool: Pool) -> Self {
+    pub(super) fn new(kind: ClockKind, speed: f64, ledger: Ledger, inbox: Inbox, hands: (Pool, Calculator)) -> Self {
+        let (pool, calculator) = hands;
         let (ended_in, ended) = mpsc::unbounded_channel();
         let pool = Arc::new(pool);
         Self {
@@ -147,6 +159,9 @@ impl Driver {
             ended,
             ended_in,
             at_once: VecDeque::new(),
+            calculator,
+            works: Works::new(kind == ClockKind::Real),
+            seeds: BTreeMap::new(),
             subscribers: Vec::new(),
             untold: Vec::new(),
             tell_after: None,
@@ -173,10 +188,14 @@ impl Driver {
                     }
                 },
                 Wake::Ended(completion) => {
-                    self.completion(completion);
+                    self.process_ended(completion);
                     while let Ok(completion) = self.ended.try_recv() {
-                        self.completion(completion);
+                        self.process_ended(completion);
                     }
+                    self.commit().await;
+                }
+                Wake::Worked(found) => {
+                    self.take_found(found);
                     self.commit().await;
                 }
                 Wake::Stored(heard) => self.stored(heard).await,
@@ -226,6 +245,7 @@ impl Driver {
             request = self.inbox.requests.recv() => request.map_or(Wake::Deserted, |r| Wake::Request(Box::new(r))),
             heard = self.ledger.heard() => Wake::Stored(heard),
             Some(completion) = self.ended.recv(), if !full => Wake::Ended(completion),
+            Some(found) = self.works.next(), if !full => Wake::Worked(found),
             Some(verdict) = self.beside.verdict(), if !full => Wake::Found(verdict),
             () = sleep_until(due_at), if next_due.is_some() => Wake::Again,
             () = sleep_until(publish_at) => Wake::Publish,
@@ -240,9 +260,9 @@ impl Driver {
     /// Whether what is due at that time is to be taken now.
     fn is_due(&mut self, at: Micros) -> bool {
         if !self.is_real() {
-            // Time stands still until everything that has happened is durable, and while a run waits for somebody: what a
-            // person needs takes no virtual time, and timers that have nothing to say any more must not pass meanwhile.
-            return self.ledger.is_settled() && self.engine.goes_on_by_itself();
+            // Time stands still until everything that has happened is durable, while something is computed (how long that
+            // takes is the machine's affair), and while a run waits for somebody: what a person needs takes no virtual time, and timers that have nothing to say any more must not pass meanwhile.
+            return self.works.is_empty() && self.ledger.is_settled() && self.engine.goes_on_by_itself();
         }
         let now = self.clock.now();
         if at + LATE >= now {
@@ -291,6 +311,7 @@ impl Driver {
         let RunOrder { workflow, name, seed, origin, reuse } = order;
         let run = self.engine.load(workflow.clone(), name.clone(), seed)?;
         self.beside.knows(run, &workflow);
+        self.seeds.insert(run, seed);
         let from = reuse.as_ref().map(|(from, _)| from.clone());
         if let Some((from, outputs)) = reuse {
             self.engine.reuse(run, outputs, from);
@@ -318,6 +339,7 @@ impl Driver {
         let workflow = order.definition.as_ref().map_or(&saved.workflow, |(workflow, _)| workflow).clone();
         let run = self.engine.restore(saved.workflow, order.name.clone(), saved.seed, snapshot, saved.events)?;
         self.beside.knows(run, &workflow);
+        self.seeds.insert(run, saved.seed);
         self.ledger.take_up(run, &order.name, saved.snapshot.map_or(0, |(seq, _)| seq), saved.journal);
         let now = self.clock.now();
         let reopened = match order.definition {
@@ -386,6 +408,17 @@ impl Driver {
     fn completion(&mut self, completion: Completion) {
         self.active.remove(&(completion.run, completion.step, completion.attempt));
         let _ = self.decide(&Input::Completion(completion));
+    }
+
+    fn take_found(&mut self, found: Found) {
+        match found {
+            Found::Computed(computed) => drop(self.decide(&Input::Computed(computed))),
+            Found::Outcome(key, work, outcome) => self.worked(key, work, outcome),
+        }
+    }
+
+    fn seed_of(&self, run: RunId) -> u64 {
+        self.seeds.get(&run).copied().unwrap_or_default()
     }
 
     /// Decides about an input; what follows is held until it is durable.
@@ -500,8 +533,8 @@ impl Driver {
 
     fn perform(&mut self, effect: Effect, now: Micros) {
         match effect {
-            Effect::Start(order) => self.start(&order, now),
-            Effect::Compute(_) => {}
+            Effect::Start(order) => self.start(order, now),
+            Effect::Compute(asked) => self.works.compute(self.calculator.clone(), *asked),
             Effect::Stop { run, step, attempt, at_once } => self.stop((run, step, attempt), at_once),
             Effect::Freeze { run, step, attempt, frozen } => self.freeze((run, step, attempt), frozen, now),
             Effect::SetTimer { at, timer } => self.set_timer(at, timer),

@@ -13,6 +13,7 @@ use crate::model::step::{Step, Work};
 use crate::model::time::Micros;
 use crate::model::workflow::Workflow;
 use crate::runtime::clock::ClockKind;
+use crate::runtime::compute::Calculator;
 use crate::runtime::handle::{Handle, RunOrder, channel};
 use crate::runtime::ledger::Ledger;
 use crate::runtime::reaper::Pool;
@@ -20,12 +21,13 @@ use std::sync::Arc;
 
 const RUN: RunId = RunId(0);
 const STEP: StepId = StepId(0);
-const KEY: (RunId, StepId, u32) = (RUN, STEP, 1);
+pub(super) const KEY: (RunId, StepId, u32) = (RUN, STEP, 1);
 const IDLE: Timer = Timer::Idle { run: RUN, step: STEP, attempt: 1 };
 
-fn driver(kind: ClockKind) -> (Driver, Handle) {
+pub(super) fn driver(kind: ClockKind) -> (Driver, Handle) {
     let (handle, inbox) = channel();
-    (Driver::new(kind, 1.0, Ledger::unsaved(), inbox, Pool::new("upbeat".into())), handle)
+    let calculator = Calculator::new("upbeat".into(), |_, _| Ok(Vec::new()));
+    (Driver::new(kind, 1.0, Ledger::unsaved(), inbox, (Pool::new("upbeat".into()), calculator)), handle)
 }
 
 fn workflow() -> Workflow {
@@ -36,7 +38,7 @@ fn workflow() -> Workflow {
 }
 
 /// An attempt that takes ten seconds and may be silent for three.
-fn order() -> AttemptOrder {
+pub(super) fn order() -> AttemptOrder {
     let workflow = workflow();
     AttemptOrder {
         run: RUN,
@@ -57,21 +59,21 @@ fn order() -> AttemptOrder {
     }
 }
 
-const fn s(seconds: u64) -> Micros {
+pub(super) const fn s(seconds: u64) -> Micros {
     Micros::from_secs(seconds)
 }
 
 /// What is due, in order: when, and whether it is an answer.
-fn due(driver: &Driver) -> Vec<(Micros, bool)> {
+pub(super) fn due(driver: &Driver) -> Vec<(Micros, bool)> {
     driver.due.iter().map(|((at, _), due)| (*at, matches!(due, Due::Answer(..)))).collect()
 }
 
-fn freeze(driver: &mut Driver, frozen: bool, now: Micros) {
+pub(super) fn freeze(driver: &mut Driver, frozen: bool, now: Micros) {
     driver.clock.jump(now);
     driver.perform(Effect::Freeze { run: RUN, step: STEP, attempt: 1, frozen }, now);
 }
 
-fn stop(driver: &mut Driver) {
+pub(super) fn stop(driver: &mut Driver) {
     let now = driver.clock.now();
     driver.perform(Effect::Stop { run: RUN, step: STEP, attempt: 1, at_once: false }, now);
 }

@@ -7,6 +7,7 @@
 use super::compile::{Compiled, Data, VARIABLES, compile};
 use super::limits::Limits;
 use super::protocol::{READY, VALUE, error};
+use super::schema::{self, Schemas};
 use super::{STACK, answer};
 use indexmap::IndexMap;
 use jaq_core::{Ctx, Vars, unwrap_valr};
@@ -41,7 +42,7 @@ fn serve() -> io::Result<()> {
 }
 
 fn answer_all(mut requests: impl BufRead, mut answers: impl Write, mut before_each: impl FnMut()) -> io::Result<()> {
-    let mut compiled = Cache::default();
+    let (mut compiled, mut schemas) = (Cache::default(), Schemas::default());
     let (mut line, mut out) = (Vec::new(), READY.to_vec());
     loop {
         // Every answer goes out before the next filter runs, which may never come to an end.
@@ -55,7 +56,12 @@ fn answer_all(mut requests: impl BufRead, mut answers: impl Write, mut before_ea
         }
         before_each();
         out.extend_from_slice(VALUE.0);
-        match evaluate(&line, &mut compiled, &mut out) {
+        let answered = if line.starts_with(schema::BEGINS) {
+            schemas.answer(&line).map(|found| out.extend_from_slice(found.to_string().as_bytes()))
+        } else {
+            evaluate(&line, &mut compiled, &mut out)
+        };
+        match answered {
             Ok(()) => out.extend_from_slice(VALUE.1),
             Err(message) => out = error(&cut(message)),
         }

@@ -1,4 +1,4 @@
-//! jq filters, computed outside upbeat's own process.
+//! jq filters and JSON Schemas, computed outside upbeat's own process.
 //!
 //! ```text
 //!   Evaluator ──pipe──▶ upbeat __eval      one request a line: filter, variables, input
@@ -10,17 +10,22 @@
 //! environment, no files, no terminal. The child is started when the first filter has to be computed, and kept. What
 //! kills it fails; what waited behind goes to the next child.
 //!
+//! Schemas, with their patterns and references, are such programs too, and go the same way.
+//!
 //! `compile` is the language (which functions there are, and what is wrong with a filter), `answer` turns values into JSON,
 //! [`child`] is the process and `limits` what it may use, [`Evaluator`] is upbeat's side, `live` its hold on one child.
 
 mod answer;
+mod around;
 pub mod child;
 mod compile;
 mod limits;
 mod live;
 mod pool;
 mod protocol;
+mod schema;
 
+pub use around::{Around, run_value};
 pub use compile::{FILTER_BYTES_MAX, VARIABLES, check};
 pub use pool::{EvaluationError, Evaluator, Scope};
 

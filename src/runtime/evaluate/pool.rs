@@ -149,15 +149,19 @@ impl Evaluator {
     /// # Errors
     /// Why there is none.
     pub async fn ask(&self, filter: &str, scope: Scope<'_>) -> Answer {
+        let values: [&Value; VARIABLES.len()] = [scope.item, scope.index, scope.outputs, scope.run];
+        self.send(async { protocol::request(filter, values, scope.input).map_err(|error| no_json(&error)) }).await
+    }
+
+    /// Sends a request, which is only written when there is room for it, and waits for the answer.
+    pub(super) async fn send(&self, line: impl Future<Output = Result<Vec<u8>, EvaluationError>>) -> Answer {
         let ending = || EvaluationError::Unavailable("upbeat is ending".to_owned());
         let sender = self.sender();
         // Room first: a request that has to wait does not take memory for its line meanwhile.
         let room = sender.reserve().await.map_err(|_| ending())?;
-        let values: [&Value; VARIABLES.len()] = [scope.item, scope.index, scope.outputs, scope.run];
-        let line = protocol::request(filter, values, scope.input)
-            .map_err(|error| EvaluationError::Failed(format!("the values for the filter are not JSON: {error}")))?;
+        let line = line.await?;
         if line.len() > REQUEST_MAX {
-            let message = format!("the values that the filter would see have more than {} MB", REQUEST_MAX >> 20);
+            let message = format!("the values to be looked at have more than {} MB", REQUEST_MAX >> 20);
             return Err(EvaluationError::Failed(message));
         }
         let (reply, answer) = oneshot::channel();
@@ -176,6 +180,11 @@ impl Evaluator {
         tokio::spawn(Worker { program, child, jobs: receiver, taken: VecDeque::new(), live: None }.run());
         jobs.insert(sender).clone()
     }
+}
+
+/// Why a request cannot be written.
+pub(super) fn no_json(error: &serde_json::Error) -> EvaluationError {
+    EvaluationError::Failed(format!("the values for the filter are not JSON: {error}"))
 }
 
 struct Worker {

@@ -4,6 +4,8 @@
 //!   evaluator   {"ready":true}                                                        once, at the start
 //!   upbeat      {"filter":"$item + .n","variables":{"item":1},"input":{"n":2}}
 //!   evaluator   {"value":3}   or   {"error":"cannot index 3 with \"a\""}
+//!   upbeat      {"schema":"{\"type\":\"string\"}","input":1}
+//!   evaluator   {"value":{"faults":["1 is not of type \"string\""],"more":false}}
 //! ```
 
 use super::ANSWER_MAX;
@@ -32,6 +34,19 @@ pub(super) fn request(filter: &str, values: [&Value; VARIABLES.len()], input: &V
     let named = VARIABLES.iter().zip(values).filter(|(name, _)| filter.contains(**name));
     let variables = named.map(|(name, value)| (&name[1..], value)).collect();
     let mut line = serde_json::to_vec(&Request { filter, variables, input })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[derive(Serialize)]
+struct Held<'r> {
+    schema: &'r str,
+    input: &'r Value,
+}
+
+/// A value that is to be held against a schema, as a line. The schema goes as text, by which the child knows it again.
+pub(super) fn held(schema: &str, input: &Value) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&Held { schema, input })?;
     line.push(b'\n');
     Ok(line)
 }

@@ -313,7 +313,7 @@ fn outcome(act: &Act, smooth: Outcome) -> Result<Option<Outcome>, String> {
     let class = match act.word.as_str() {
         "ok" => {
             let output = act.output.clone().map(Arc::new);
-            return Ok(Some(output.map_or(smooth, |output| Outcome::succeeded(output))));
+            return Ok(Some(output.map_or(smooth, Outcome::succeeded)));
         }
         "timeout" | "silent" | "deaf" | "late" => return Ok(None),
         "malformed" => FailureClass::MalformedOutput,
