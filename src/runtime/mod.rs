@@ -39,9 +39,6 @@ pub struct Config {
     pub store: Option<(Store, SyncMode)>,
 }
 
-/// Reads the steps that outputs bring.
-const READ_STEPS: compute::ReadSteps = |_, _| Err("this version of upbeat reads no steps from outputs".to_owned());
-
 /// An engine at work on a thread of its own.
 #[derive(Debug)]
 pub struct Runtime {
@@ -83,7 +80,7 @@ pub fn start(config: Config) -> std::io::Result<Runtime> {
         runtime.block_on(async move {
             // Once listened for, the limit on file sizes is an error of the store instead of the end of upbeat.
             let _file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-            let calculator = compute::Calculator::new(program.clone(), READ_STEPS);
+            let calculator = compute::Calculator::new(program.clone());
             let hands = (reaper::Pool::new(program), calculator);
             driver::Driver::new(clock, speed, ledger, inbox, hands).run().await;
         });

@@ -13,7 +13,7 @@ use upbeat::runtime::compute::Calculator;
 use upbeat::runtime::evaluate::{Evaluator, Scope};
 
 fn calculator() -> Calculator {
-    Calculator::new(PROGRAM.into(), |_, _| Err("nothing grows here".to_owned()))
+    Calculator::new(PROGRAM.into())
 }
 
 /// What a built-in agent returns for this payload, or why it fails for good.

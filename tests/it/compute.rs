@@ -12,7 +12,7 @@ use upbeat::model::computation::{Computation, Found, Parts, Prepared};
 use upbeat::model::defaults;
 use upbeat::model::effect::AttemptOrder;
 use upbeat::model::expression::Expression;
-use upbeat::model::growth::{Expand, ForEach, NewStep};
+use upbeat::model::growth::{Expand, ForEach};
 use upbeat::model::id::{AgentId, Name, RunId, StepId};
 use upbeat::model::mapping::InputMapping;
 use upbeat::model::policy::Success;
@@ -27,10 +27,7 @@ pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn calculator() -> Calculator {
-    Calculator::new(PROGRAM.into(), |output, _| match output["steps"].as_u64() {
-        Some(count) => Ok((0..count).map(|n| NewStep { step: any(&format!("new-{n}")), needs: Vec::new() }).collect()),
-        None => Err("`steps` is no number".to_owned()),
-    })
+    Calculator::new(PROGRAM.into())
 }
 
 pub(crate) fn source(text: &str) -> Expression {
@@ -110,15 +107,17 @@ fn a_condition_is_true_as_jq_takes_truth() {
             ("$item == null and $index == null and $outputs == {}", true),
         ] {
             let condition = Some(source(text));
-            let question =
-                Computation { parts: Parts { condition: true, items: false }, ..asked(Step { condition, ..any("s") }) };
+            let question = Computation {
+                parts: Parts { condition: true, items: false, result: false },
+                ..asked(Step { condition, ..any("s") })
+            };
             let answer = found(question).await.unwrap();
             assert_eq!(matches!(answer, Found::Input(_)), holds, "{text}: {answer:?}");
             assert_eq!(matches!(answer, Found::Refused), !holds, "{text}");
         }
         let broken = Step { condition: Some(source(".user + 1")), ..any("s") };
         assert!(matches!(found(asked(broken.clone())).await, Ok(Found::Input(_))), "it was not asked for");
-        let question = Computation { parts: Parts { condition: true, items: true }, ..asked(broken) };
+        let question = Computation { parts: Parts { condition: true, items: true, result: false }, ..asked(broken) };
         let why = found(question).await.unwrap_err();
         assert!(why.starts_with("`if`: ") && why.ends_with("(the filter is `.user + 1`)"), "{why}");
     });
@@ -208,7 +207,7 @@ fn items_are_a_list_cut_into_chunks_and_not_too_many() {
     run(async {
         let items = async |text: &str, chunk: Option<u32>| {
             let for_each = Some(ForEach { items: source(text), max_parallel: None, chunk, success: Success::All });
-            let parts = Parts { condition: false, items: true };
+            let parts = Parts { condition: false, items: true, result: false };
             match found(Computation { parts, ..asked(Step { for_each, ..any("s") }) }).await? {
                 Found::Items(items) => Ok((*items).clone()),
                 other => panic!("{other:?}"),
@@ -473,13 +472,21 @@ fn a_schema_that_cannot_be_used_fails_for_good() {
 fn steps_that_an_output_brings_are_read_or_refuse_it_as_a_whole() {
     run(async {
         let growing = || Step { expand: Some(Expand { allow: None, max: 100 }), ..any("s") };
-        let outcome = finished(growing(), json!({"steps": 2})).await;
+        let new = json!([{"id": "new-0", "capability": "any"}, {"id": "new-1", "capability": "any", "needs": "new-0"}]);
+        let outcome = finished(growing(), json!({"steps": new})).await;
         let Outcome::Succeeded { brings: Some(brings), .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(brings.iter().map(|new| &*new.step.id).collect::<Vec<_>>(), ["new-0", "new-1"]);
-        let outcome = finished(growing(), json!({})).await;
-        let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(failure.class, FailureClass::MalformedOutput);
-        assert_eq!(failure.message, "the steps of the output cannot join the run: `steps` is no number");
+        let circle =
+            json!([{"id": "a", "capability": "any", "needs": "b"}, {"id": "b", "capability": "any", "needs": "a"}]);
+        let foreign = json!([{"id": "a", "capability": "other"}]);
+        let shell = json!([{"id": "a", "run": "true"}]);
+        for (steps, expected) in [(json!(2), "a list"), (circle, "a"), (foreign, "other"), (shell, "run")] {
+            let outcome = finished(growing(), json!({"steps": steps})).await;
+            let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+            assert_eq!(failure.class, FailureClass::MalformedOutput);
+            assert!(failure.message.starts_with("the steps of the output cannot join the run: "));
+            assert!(failure.message.contains(expected), "{}", failure.message);
+        }
         assert!(matches!(finished(any("s"), json!({"steps": 2})).await, Outcome::Succeeded { brings: None, .. }));
     });
 }

@@ -18,7 +18,6 @@ mod process;
 mod sources;
 mod templates;
 
-pub use growth::ReadSteps;
 pub use judge::Judged;
 
 use crate::model::computation::{Computation, Computed, Found};
@@ -34,14 +33,13 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Calculator {
     evaluator: Evaluator,
-    read_steps: ReadSteps,
 }
 
 impl Calculator {
     /// One whose filters are computed by this program, which is upbeat itself.
     #[must_use]
-    pub fn new(program: PathBuf, read_steps: ReadSteps) -> Self {
-        Self { evaluator: Evaluator::new(program), read_steps }
+    pub fn new(program: PathBuf) -> Self {
+        Self { evaluator: Evaluator::new(program) }
     }
 
     /// Answers a question of the engine's. Must be called within a tokio runtime with time and events.
@@ -55,10 +53,16 @@ impl Calculator {
         let run = run_value(&asked.run_name, &asked.workflow.id, asked.seed);
         let around = Around::new(asked.item.as_ref(), run).with_outputs(outputs_of(&asked).await?);
         let asker = Asker { evaluator: &self.evaluator, around, asked: &asked };
-        let Some(step) = asked.step else {
-            return asker.result().await.map(|value| Found::Result(Arc::new(value)));
+        let step = asked.step.map(|step| asked.workflow.step(step));
+        let ended = match step.map(|step| &step.work) {
+            None => Some(&*asked.workflow),
+            Some(Work::Uses { workflow, .. }) if asked.parts.result => Some(&**workflow),
+            Some(_) => None,
         };
-        let step = asked.workflow.step(step);
+        if let Some(workflow) = ended {
+            return asker.result(workflow.result.as_ref()).await.map(|value| Found::Result(Arc::new(value)));
+        }
+        let Some(step) = step else { return Err("nothing was asked".to_owned()) };
         if asked.parts.condition && !asker.condition(step).await? {
             return Ok(Found::Refused);
         }

@@ -17,9 +17,9 @@ impl Asker<'_> {
         Ok(Prepared { input: Arc::new(payload), ..Prepared::default() })
     }
 
-    /// The value of the workflow's `result`.
-    pub(super) async fn result(&self) -> Result<Value, String> {
-        let Some(aggregate) = &self.asked.workflow.result else {
+    /// The value of a workflow's `result`.
+    pub(super) async fn result(&self, declared: Option<&Aggregate>) -> Result<Value, String> {
+        let Some(aggregate) = declared else {
             return Err("the workflow declares no `result`".to_owned());
         };
         let sources = self.sources(aggregate).await.map_err(|why| format!("`result`: {why}"))?;

@@ -26,7 +26,7 @@ const IDLE: Timer = Timer::Idle { run: RUN, step: STEP, attempt: 1 };
 
 pub(super) fn driver(kind: ClockKind) -> (Driver, Handle) {
     let (handle, inbox) = channel();
-    let calculator = Calculator::new("upbeat".into(), |_, _| Ok(Vec::new()));
+    let calculator = Calculator::new("upbeat".into());
     (Driver::new(kind, 1.0, Ledger::unsaved(), inbox, (Pool::new("upbeat".into()), calculator)), handle)
 }
 
