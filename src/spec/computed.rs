@@ -14,14 +14,17 @@ pub(crate) const EXPRESSION: &str = "${{";
 /// What a filter begins with where a data path might stand as well.
 const FILTER_BEGINS: [char; 5] = ['.', '$', '(', '[', '{'];
 
+/// The longest message about a text that is repeated: it may quote the text.
+const SENTENCE_MAX: usize = 200;
+
 /// The longest rewritten text that a message suggests.
 const SUGGESTED_MAX: usize = 60;
 
 /// Reports a fault inside the text of a node.
-pub(crate) fn report(node: &Node, fault: Fault, faults: &mut Faults<'_>) {
+pub(crate) fn report(node: &Node, fault: &Fault, faults: &mut Faults<'_>) {
     let text = node.text().unwrap_or("");
     let place = if text.trim().is_empty() { node.span } else { faults.inside(node.span, text, fault.at) };
-    faults.error(place, Code::BadFilter, fault.message);
+    faults.error(place, Code::BadFilter, clip(&fault.message, SENTENCE_MAX));
 }
 
 /// Checks a text that is a data path or a filter.
@@ -29,7 +32,7 @@ pub(crate) fn source(shape: &Shape, node: &Node, text: &str, name: &str, faults:
     let Err(fault) = Expression::of_source(text) else { return };
     let trimmed = text.trim();
     if trimmed.is_empty() || trimmed.starts_with(FILTER_BEGINS) || text.contains(EXPRESSION) {
-        return report(node, fault, faults);
+        return report(node, &fault, faults);
     }
     // A word that is no path may be a filter whose first character was forgotten.
     let filter = format!(".{trimmed}");
@@ -42,7 +45,7 @@ pub(crate) fn source(shape: &Shape, node: &Node, text: &str, name: &str, faults:
 /// Checks a text that is a filter.
 pub(crate) fn filter(node: &Node, text: &str, faults: &mut Faults<'_>) {
     if let Err(fault) = Expression::of_filter(text) {
-        report(node, fault, faults);
+        report(node, &fault, faults);
     }
 }
 
@@ -51,7 +54,7 @@ pub(crate) fn texts(node: &Node, faults: &mut Faults<'_>) {
     match &node.kind {
         Kind::Text(text) => {
             if let Err(fault) = Expression::of_text(text) {
-                report(node, fault, faults);
+                report(node, &fault, faults);
             }
         }
         Kind::List(list) => list.iter().for_each(|child| texts(child, faults)),
@@ -63,7 +66,7 @@ pub(crate) fn texts(node: &Node, faults: &mut Faults<'_>) {
 /// Checks an argument that may be wholly one `${{ }}`.
 pub(crate) fn argument(node: &Node, text: &str, faults: &mut Faults<'_>) {
     match Expression::of_text(text) {
-        Err(fault) => report(node, fault, faults),
+        Err(fault) => report(node, &fault, faults),
         Ok(Some(Expression::Template(_))) => {
             let message =
                 format!("`${{{{ }}}}` has to be the whole argument, with nothing beside it, found {}", quote(text));

@@ -7,6 +7,7 @@ use crate::spec::keys::{Shape, Table};
 use crate::spec::source::Span;
 use crate::spec::tree::{Kind, Node};
 use crate::spec::walk::takes;
+use crate::spec::words::clip;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
@@ -79,6 +80,9 @@ fn add(node: &Node, found: &mut Vec<Computed>, read: impl Fn(&str) -> Option<Exp
 /// The most different filters that are compiled, each for some milliseconds: a file of many more is still read.
 const COMPILED_MAX: usize = 10_000;
 
+/// The longest message of a compiler that is repeated: it may quote the filter.
+pub(crate) const MESSAGE_MAX: usize = 200;
+
 /// What is wrong with some filters.
 #[derive(Debug, Default)]
 pub(crate) struct Compiled<'t> {
@@ -127,7 +131,8 @@ pub(crate) fn compile<'c>(all: impl Iterator<Item = &'c Computed>, compile: Opti
         let mut places = faults.places(one.span, &one.text);
         for filter in &one.filters {
             if let Some(fault) = compiled.fault(filter.text()) {
-                faults.error(places.of(filter.at() + fault.at), Code::BadFilter, fault.message.clone());
+                let place = places.of(filter.at() + fault.at);
+                faults.error(place, Code::BadFilter, clip(&fault.message, MESSAGE_MAX));
             }
         }
     }

@@ -173,15 +173,16 @@ fn missing_inputs(
                 }
                 None => format!("nothing provides {shown}: it is not in `data`, and no step writes it"),
             };
-            let is_from = step.sources.read.as_ref().is_some_and(|(_, place)| place == span);
             let way = if other.is_some() {
                 "a need on that step"
-            } else if is_from && ids.contains_key(path.to_string().as_str()) {
-                "a list, where steps are meant: `[STEP]`"
             } else {
                 "a path in `data`, or one that a step before writes"
             };
-            faults.warning(*span, Code::MissingInput, message).expected(way);
+            // A step by its name alone reads as a path.
+            let is_from = step.sources.read.as_ref().is_some_and(|(_, place)| place == span);
+            let name = path.to_string();
+            let near = (is_from && ids.contains_key(name.as_str())).then(|| format!("[{name}]"));
+            faults.warning(*span, Code::MissingInput, message).expected(way).suggest(near);
         }
     }
 }

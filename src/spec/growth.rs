@@ -8,13 +8,13 @@ use crate::spec::build_step::{DraftStep, step};
 use crate::spec::cycle::{NAMED_MAX, circle, knots};
 use crate::spec::data;
 use crate::spec::diagnostic::{Code, Diagnostic, Severity};
-use crate::spec::expressions::{self, Compile, Compiled, Computed};
+use crate::spec::expressions::{self, Compile, Compiled, Computed, MESSAGE_MAX};
 use crate::spec::faults::Faults;
 use crate::spec::source::{Source, Span};
 use crate::spec::tables::STEP;
 use crate::spec::tree::{Entry, Kind, Node};
 use crate::spec::walk::{self, Fields};
-use crate::spec::words::{NearestName, any_of, join, nearest, quote};
+use crate::spec::words::{NearestName, any_of, clip, join, nearest, quote};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -236,7 +236,8 @@ fn filters(read: &[Read], rules: &Rules<'_>) -> Result<(), String> {
     for (draft, filter) in filters() {
         if let Some(fault) = compiled.fault(filter) {
             let id = quote(&draft.step.id);
-            return Err(format!("step {id}: the filter {}: {} (at byte {})", quote(filter), fault.message, fault.at));
+            let (filter, message) = (quote(filter), clip(&fault.message, MESSAGE_MAX));
+            return Err(format!("step {id}: the filter {filter}: {message} (at byte {})", fault.at));
         }
     }
     if compiled.some_left { Err("the new steps hold too many filters".to_owned()) } else { Ok(()) }

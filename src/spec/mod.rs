@@ -5,6 +5,10 @@
 //!                          └────build──▶ draft ──check, cycle, flow──▶ Workflow, if nothing refuses it
 //! ```
 //!
+//! What is computed is taken apart by the walker (`computed`), gathered from the tree by the same tables and compiled in
+//! one call (`expressions`), with whatever compiler the caller has; `place` finds its faults inside quotes and blocks.
+//! Steps that join a running graph are read by the same tables ([`growth`]).
+//!
 //! Reading files is the caller's: [`LIMITS`] says how much to read at most. The tables that the walker goes by also make
 //! the JSON Schema ([`schema`]), so that neither can know a key that the other does not.
 

@@ -224,7 +224,7 @@ fn broken_flows_are_told_where_and_what_and_what_was_meant() {
 const DOUBTFUL: &[Broken] = &[
     ("steps: { a: { run: ls, if: x.y } }\n", &[("1:28 missing_input", "nothing provides `x.y`", None)]),
     ("steps: { a: { run: ls, for_each: x } }\n", &[("1:34 missing_input", "nothing provides `x`", None)]),
-    ("steps: { a: { run: ls }, b: { aggregate: { from: a, strategy: first } } }\n", &[("1:50 missing_input", "nothing provides `a`", None)]),
+    ("steps: { a: { run: ls }, b: { aggregate: { from: a, strategy: first } } }\n", &[("1:50 missing_input", "nothing provides `a`", Some("[a]"))]),
     ("steps: { a: { run: ls, for_each: .x, output: { o: p } }, b: { run: ls, if: p } }\n", &[("1:76 missing_input", "`p` is written by `a`, which this step does not wait for", None)]),
     ("steps: { a: { aggregate: { from: .x, strategy: first }, output: { value: p } }, b: { run: ls, needs: a, input: { k: p } } }\n", &[]),
     ("steps: { a: { run: ls }, b: { aggregate: { from: [a, a], strategy: first } } }\n", &[("1:54 no_effect", "`a` is taken already", None)]),
@@ -245,6 +245,11 @@ fn what_is_probably_not_meant_is_a_warning() {
 fn compiler(filters: &[&str]) -> io::Result<Vec<Result<(), Fault>>> {
     let fault = |filter: &str| filter.find("nope").map(|at| Fault { at, message: format!("{} in all", filters.len()) });
     Ok(filters.iter().map(|filter| fault(filter).map_or(Ok(()), Err)).collect())
+}
+
+/// A compiler that repeats what it is given.
+fn echo(filters: &[&str]) -> io::Result<Vec<Result<(), Fault>>> {
+    Ok(filters.iter().map(|filter| Err(Fault { at: 0, message: (*filter).to_owned() })).collect())
 }
 
 fn broken(_: &[&str]) -> io::Result<Vec<Result<(), Fault>>> {
@@ -322,6 +327,15 @@ fn equal_filters_are_compiled_once_and_no_more_than_are_bearable() {
     assert_eq!((same.len(), same[49].message.as_str()), (50, "1 in all"));
     let many = told(&steps(10_001, &|n| n.to_string()).replace("nope", "good"));
     assert_eq!((many.len(), many[0].severity), (1, Severity::Note), "{}", render_all(&many, 0));
+}
+
+#[test]
+fn what_a_compiler_repeats_is_shown_safely_and_cut() {
+    let text =
+        format!("{{\"steps\": {{\"a\": {{\"run\": \"ls\", \"if\": \". | \\u001b[31m{}\"}}}}}}", "x".repeat(1 << 20));
+    let options = Options { compile: Some(echo), ..Options::default() };
+    let told = read(&Source::new("f.json", text), &options);
+    assert!(!told.render().contains('\u{1b}') && told.diagnostics[0].message.chars().count() <= 200);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::model::defaults;
 use crate::model::expression::{Expression, Fault};
 use crate::model::growth::NewStep;
 use crate::model::id::Name;
+use crate::model::rng::Rng;
 use crate::model::step::{NeedOn, Work};
 use crate::model::time::Micros;
 use serde_json::{Value, json};
@@ -143,4 +144,33 @@ fn a_thousand_steps_and_deep_values_are_read() {
     assert_eq!(steps(&json!({"steps": list}), &rules).unwrap().len(), 1_000);
     let deep = (0..120).fold(json!("${{ .a }}"), |inner, _| json!([inner]));
     assert!(steps(&json!({"steps": [{"id": "x", "capability": "c", "with": {"deep": deep}}]}), &rules).is_ok());
+}
+
+#[test]
+fn no_mutation_of_a_line_panics_or_is_taken_without_an_id_of_its_own() {
+    let base = "{id: x, capability: search, with: {a: ['${{ .b }}', 1]}, needs: {plan: {on: failed}}, if: '.a | not', for_each: xs, retry: {limit: 2}}";
+    let pieces = [
+        "{", "}", "[", "]", ":", ", ", "'", "\"", "${{", "}}", "|", "&a ", "*a", "\u{0}", "\n", "é", "~", "0", "Plan",
+        "x",
+    ];
+    let mut rng = Rng::new(77);
+    let mut taken = 0;
+    for _ in 0..3_000 {
+        let mut text: Vec<char> = base.chars().collect();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(text.len() as u64) as usize;
+            if rng.below(2) == 0 {
+                text.remove(at);
+            } else {
+                text.splice(at..at, pieces[rng.below(pieces.len() as u64) as usize].chars());
+            }
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(step) = with_rules(|rules| one(&text, rules)) {
+            taken += 1;
+            assert!(crate::spec::units::is_id(&step.step.id) && !step.step.id.eq_ignore_ascii_case("plan"), "{text}");
+            assert!(matches!(&step.step.work, Work::Capability { capability } if &**capability == "search"), "{text}");
+        }
+    }
+    assert!(taken > 100, "{taken}");
 }

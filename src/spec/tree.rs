@@ -80,11 +80,20 @@ impl Node {
     pub(crate) fn to_object(&self) -> Map<String, Value> {
         self.entries().iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect()
     }
-    /// How many values it holds, itself included, and how deep it is (1 for a value without parts).
+    /// How many values it holds, itself included, and how deep it is (1 for a value without parts). Long texts count for
+    /// more than one, by the memory they take.
     pub(crate) fn measure(&self) -> (usize, usize) {
+        let long = |text: &str| text.len() / size_of::<Self>();
         let children: Vec<(usize, usize)> = match &self.kind {
+            Kind::Text(text) => return (1 + long(text), 1),
             Kind::List(list) => list.iter().map(Self::measure).collect(),
-            Kind::Map(entries) => entries.iter().map(|entry| entry.value.measure()).collect(),
+            Kind::Map(entries) => {
+                let of = |entry: &Entry| {
+                    let (nodes, depth) = entry.value.measure();
+                    (nodes + long(&entry.key), depth)
+                };
+                entries.iter().map(of).collect()
+            }
             _ => Vec::new(),
         };
         let nodes = children.iter().map(|(nodes, _)| nodes).sum::<usize>();

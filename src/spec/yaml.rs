@@ -354,6 +354,10 @@ mod tests {
             bomb.push_str(&format!("a{n}: &a{n} [{refs}]\n"));
         }
         assert_eq!(bad(&bomb).last().unwrap().2, Code::TooLarge);
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 100_000].join(", "));
+        assert_eq!(bad(&long).last().unwrap().2, Code::TooLarge, "a long text is more than one value");
+        let some = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 16), vec!["*a"; 100].join(", "));
+        assert_eq!(bad(&some), []);
         for deep in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(50_000), "? ".repeat(10_000)] {
             let faults = bad(&deep);
             assert!(!faults.is_empty(), "{}", &deep[..6]);
