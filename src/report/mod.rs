@@ -4,16 +4,21 @@
 pub mod agents;
 pub mod ahead;
 pub mod asks;
+mod crew;
 pub mod difference;
+mod doors;
 pub mod events;
 pub mod format;
 pub mod graph;
 pub mod guide;
+mod items;
 pub mod json;
 pub mod look;
 pub mod plain;
 pub mod plan;
 mod play;
+#[cfg(test)]
+mod play_tests;
 pub mod result;
 pub mod runs;
 #[cfg(test)]
@@ -21,6 +26,7 @@ mod sample;
 mod schedule;
 pub mod show;
 pub mod summary;
+mod turns;
 pub mod ways;
 pub mod what_if;
 pub mod when;

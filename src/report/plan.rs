@@ -27,6 +27,7 @@ pub struct Plan<'a> {
     /// The order of work that is in force, and why, in few words.
     strategy: Mode,
     reason: String,
+    sequential: Micros,
     parallel: Micros,
     most: u32,
     resources: IndexMap<String, Resource>,
@@ -58,18 +59,19 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn new(workflow: &'a Workflow, shape: &Shape) -> Self {
         let expected = Expected::of(workflow, shape);
-        let (parallel, most) = play(workflow, shape, &expected);
+        let strategy = strategy(workflow, shape);
+        let played = play(workflow, shape, strategy);
+        let sequential = play(workflow, shape, Mode::Sequential).time;
         let depth = shape.level.iter().map(|&level| level as usize + 1).max().unwrap_or(0);
         let mut levels = vec![Vec::new(); depth];
         for &id in &shape.order {
             levels[shape.level[id.index()] as usize].push(id);
         }
-        let strategy = strategy(workflow, shape);
         let reason = reason(workflow, strategy);
         let resources = resources(workflow, &expected);
         let risks = risks(workflow, &expected, &resources);
         let what_if = Vec::new();
-        Self { workflow, expected, levels, strategy, reason, parallel, most, resources, risks, what_if }
+        Self { workflow, expected, levels, strategy, reason, sequential, parallel: played.time, most: played.most, resources, risks, what_if }
     }
 
     /// Adds what more agents would change: each by itself, and all together.
@@ -93,7 +95,7 @@ impl<'a> Plan<'a> {
 
     /// The share of the sequential time that is saved.
     fn saved(&self) -> f64 {
-        let sequential = self.expected.sequential();
+        let sequential = self.sequential;
         if sequential == Micros::ZERO { 0.0 } else { 1.0 - self.parallel.as_secs_f64() / sequential.as_secs_f64() }
     }
 
@@ -116,7 +118,7 @@ impl<'a> Plan<'a> {
             "levels": self.levels.iter().map(|level| self.names(level)).collect::<Vec<_>>(),
             "critical_path": self.names(&self.expected.critical_path),
             "critical_path_s": self.expected.critical_time.as_secs_f64(),
-            "sequential_s": self.expected.sequential().as_secs_f64(),
+            "sequential_s": self.sequential.as_secs_f64(),
             "parallel_s": self.parallel.as_secs_f64(),
             "saved": self.saved(),
             "slack": slack,
@@ -159,7 +161,7 @@ impl<'a> Plan<'a> {
         }
         let path = arrows(&self.names(&self.expected.critical_path));
         row("critical path", format!("{}, {path}", duration(self.expected.critical_time)));
-        row("sequential", format!("{} one after the other", duration(self.expected.sequential())));
+        row("sequential", format!("{} one after the other", duration(self.sequential)));
         let (time, saved) = (duration(self.parallel), self.saved() * 100.0);
         row(self.strategy.word(), format!("{time} on these agents, at most {} at once; {saved:.0} % saved", self.most));
         row("order", Safe::line(&self.reason).into_string());
@@ -182,7 +184,7 @@ impl<'a> Plan<'a> {
             .take(NAMES_SHOWN)
             .map(|&id| {
                 let at = id.index();
-                let time = if self.expected.known[at] { duration(self.expected.time[at]) } else { "?".to_owned() };
+                let time = if self.expected.works.known[at] { duration(self.expected.time[at]) } else { "?".to_owned() };
                 let slack = self.expected.slack[at];
                 let spare =
                     if slack == Micros::ZERO { String::new() } else { format!(", {} to spare", duration(slack)) };
@@ -248,7 +250,7 @@ fn resources(workflow: &Workflow, expected: &Expected) -> IndexMap<String, Resou
             Resource { agents, backups, slots, limit, ..Resource::default() }
         });
         resource.steps += 1;
-        resource.busy += expected.time[id.index()];
+        resource.busy += expected.work(id);
     }
     out
 }
@@ -269,9 +271,9 @@ fn risks(workflow: &Workflow, expected: &Expected, resources: &IndexMap<String, 
     });
     let too_short = which(&|id| {
         let at = id.index();
-        expected.known[at] && workflow.step(id).timeout.is_some_and(|timeout| timeout <= expected.time[at])
+        expected.works.known[at] && workflow.step(id).timeout.is_some_and(|timeout| timeout <= expected.time[at])
     });
-    let limited = which(&|id| expected.capable(id).iter().any(|&at| workflow.agents[at].rate_limit.is_some()));
+    let limited = which(&|id| expected.works.capable(id).iter().any(|&at| workflow.agents[at].rate_limit.is_some()));
     let late = workflow.limits.deadline.is_some_and(|deadline| deadline < expected.critical_time);
     let candidates = [
         ("timeout", too_short, "expected to take longer than the timeout allows"),
@@ -284,11 +286,11 @@ fn risks(workflow: &Workflow, expected: &Expected, resources: &IndexMap<String, 
         ("single_try", one_try, "critical, with neither retry nor fallback"),
         ("approval", which(&|id| workflow.step(id).is_approval()), "a person decides: counted as no time"),
         ("rate_limit", limited, "an agent takes only so many calls in a time: not counted"),
-        ("no_estimate", which(&|id| !expected.known[id.index()]), "no `estimate`: counted as 1 s"),
+        ("no_estimate", which(&|id| !expected.works.known[id.index()]), "no `estimate`: counted as 1 s"),
         (
             "conditional",
             which(&|id| {
-                !expected.runs[id.index()] && workflow.step(id).needs.iter().any(|need| need.on == NeedOn::Failed)
+                !expected.works.runs[id.index()] && workflow.step(id).needs.iter().any(|need| need.on == NeedOn::Failed)
             }),
             "only runs when what it needs fails; not counted",
         ),
