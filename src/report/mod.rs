@@ -1,6 +1,7 @@
 //! Words and numbers for people and machines: looks of states, formats, results, plans, graph drawings.
 #![deny(clippy::iter_over_hash_type)]
 
+mod advice;
 pub mod agents;
 pub mod ahead;
 pub mod asks;
@@ -8,6 +9,7 @@ mod crew;
 pub mod difference;
 mod doors;
 pub mod events;
+mod expects;
 pub mod format;
 pub mod graph;
 pub mod guide;
@@ -20,11 +22,15 @@ mod play;
 #[cfg(test)]
 mod play_tests;
 pub mod result;
+mod risks;
+#[cfg(test)]
+mod risks_tests;
 pub mod runs;
 #[cfg(test)]
 mod sample;
 mod schedule;
 pub mod show;
+mod squeeze;
 pub mod summary;
 mod turns;
 pub mod ways;

@@ -241,7 +241,10 @@ mod tests {
             ..Step::new("risk", Work::Approval { prompt: "?".to_owned(), timeout: None, default: None })
         };
         let expected = Expected::of(&workflow, &sample::shape(&workflow));
-        assert_eq!((expected.time[3], expected.works.known[3], expected.works.capable(StepId(3)).len()), (Micros::ZERO, true, 0));
+        assert_eq!(
+            (expected.time[3], expected.works.known[3], expected.works.capable(StepId(3)).len()),
+            (Micros::ZERO, true, 0)
+        );
         assert_eq!(expected.critical_time, Micros::from_secs(7));
         workflow.steps = vec![step("s", "w", &[], Some(1))];
         workflow.agents = vec![agent("small", "w", 1), agent("large", "w", 1)];

@@ -49,8 +49,9 @@ impl Runner {
 async fn follow(handle: &Handle, workflow: &Workflow, what: &str) -> Micros {
     let workflow = Arc::new(workflow.clone());
     let run = handle.load(RunOrder { workflow, name: "r".into(), seed: 0, origin: None, reuse: None }).await.unwrap();
-    let mut events = handle.subscribe().await.unwrap();
+    // A reader that comes later is told everything; one that does not read yet would hold the engine.
     handle.command(Command::Start { run }).await.unwrap();
+    let mut events = handle.subscribe().await.unwrap();
     while events.recv().await.unwrap().kind.name() != "run_finished" {}
     let summary = handle.summary(run).await.unwrap();
     assert_eq!(summary.status, RunStatus::Succeeded, "{what}: {:?}", summary.errors.first());
@@ -176,7 +177,8 @@ fn pressed(rng: &mut Rng, workflow: &Workflow) -> Workflow {
     let mut workflow = workflow.clone();
     workflow.agents.clear();
     for at in 0..1 + below(rng, 4) {
-        let mut one = agent(&format!("agent-{at}"), ["a", "b", "c"][at.min(2)], 1 + u32::try_from(rng.below(3)).unwrap());
+        let mut one =
+            agent(&format!("agent-{at}"), ["a", "b", "c"][at.min(2)], 1 + u32::try_from(rng.below(3)).unwrap());
         if rng.chance(0.5) {
             one.capabilities.push(["a", "b", "c"][below(rng, 3)].into());
         }
