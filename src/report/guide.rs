@@ -15,6 +15,7 @@ pub struct Page {
 /// All pages, in the order they are listed.
 pub const PAGES: &[Page] = &[
     Page { topic: "control", text: include_str!("../../assets/guide/control.md") },
+    Page { topic: "planning", text: include_str!("../../assets/guide/planning.md") },
     Page { topic: "what-happens-when", text: include_str!("../../assets/guide/what-happens-when.md") },
 ];
 

@@ -428,7 +428,8 @@ mod tests {
     fn risks_of_a_kind_are_told_with_one_way_out_and_many_are_counted() {
         let workflow = sample::workflow();
         let text = Plan::new(&workflow, &sample::shape(&workflow)).text();
-        let first = "  risks          only `market-1` can do it: while it is broken 1 step and 4 behind wait: market\n";
+        let first =
+            "  risks          only `market-1` can do it; waiting while it is broken: 1 step and 4 behind: market\n";
         assert!(text.contains(first), "{text}");
         assert_eq!(text.matches("→ add another agent").count(), 1, "{text}");
         assert!(text.contains("and 2 more of this kind; `--output json` names them\n"), "{text}");

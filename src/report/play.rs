@@ -13,7 +13,7 @@ use super::turns::{Place, Rank, Turns};
 use crate::model::defaults::SIMULATED_DURATION;
 use crate::model::id::{Name, StepId};
 use crate::model::policy::Mode;
-use crate::model::step::{Step, Work};
+use crate::model::step::{Need, Step, Work};
 use crate::model::time::Micros;
 use crate::model::view::Shape;
 use crate::model::workflow::Workflow;
@@ -319,10 +319,9 @@ impl<'a> Play<'a> {
                 }
                 self.missing[next] = self.missing[next].saturating_sub(1);
                 let runs = &self.works.runs;
-                let needs = &self.workflow.steps[next].needs;
-                if !runs[next] && needs.iter().any(|need| need.step.index() == step && is_lost(*need, runs)) {
-                    ended.push(next);
-                } else if self.missing[next] == 0 && self.is_at_once(next) {
+                let lost = |need: &Need| need.step.index() == step && is_lost(*need, runs);
+                let is_lost = !runs[next] && self.workflow.steps[next].needs.iter().any(lost);
+                if is_lost || self.missing[next] == 0 && self.is_at_once(next) {
                     ended.push(next);
                 } else if self.missing[next] == 0 {
                     self.arrive(next);

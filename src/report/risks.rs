@@ -171,7 +171,7 @@ fn single_agents(scene: Scene<'_>) -> Vec<Risk> {
         let behind = behind(shape, &steps);
         let wait = plural(steps.len() as u64, "step");
         let wait = if behind == 0 { wait } else { format!("{wait} and {behind} behind") };
-        let message = format!("only `{}` can do it: while it is broken {wait} wait", workflow.agents[agent].id);
+        let message = format!("only `{}` can do it; waiting while it is broken: {wait}", workflow.agents[agent].id);
         let remedy = "add another agent for it, also as `backup: true`, or a `fallback`";
         Risk { kind: "single_agent", steps, agents: vec![agent], message, remedy }
     };

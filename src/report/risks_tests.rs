@@ -1,8 +1,8 @@
 //! Every risk with a workflow that has it, and one, as like it as can be, that has not.
 
 use super::plan::Plan;
-use crate::model::aggregate::{Aggregate, From, Missing, Strategy, Wait};
 use crate::model::agent::{Agent, AgentKind, ProcessAgent};
+use crate::model::aggregate::{Aggregate, From, Missing, Strategy, Wait};
 use crate::model::defaults::GRACE;
 use crate::model::expression::Expression;
 use crate::model::growth::{Expand, ForEach};
@@ -54,7 +54,10 @@ fn a_calm_workflow_has_no_risks() {
 #[test]
 fn a_step_that_takes_longer_than_its_timeout() {
     let risk = only("timeout", |w| w.steps[0].timeout = Some(Micros::from_secs(1)));
-    assert_eq!((&risk["steps"], &risk["remediation"]), (&json!(["a"]), &json!("raise `timeout`, or correct `estimate`")));
+    assert_eq!(
+        (&risk["steps"], &risk["remediation"]),
+        (&json!(["a"]), &json!("raise `timeout`, or correct `estimate`"))
+    );
     none(|w| w.steps[0].timeout = Some(Micros::from_secs(3)));
 }
 
@@ -94,7 +97,7 @@ fn an_agent_that_nobody_could_stand_in_for() {
     };
     let risk = only("single_agent", alone);
     assert_eq!((&risk["steps"], &risk["agents"]), (&json!(["a", "c"]), &json!(["one"])));
-    assert_eq!(risk["message"], "only `one` can do it: while it is broken 2 steps wait");
+    assert_eq!(risk["message"], "only `one` can do it; waiting while it is broken: 2 steps");
     none(|w| {
         alone(w);
         w.agents.push(Agent { backup: true, ..agent("spare", "w", 2) });

@@ -1,7 +1,7 @@
 //! Plans are held against what they foretell: real runs under the virtual clock, and figures computed another way here.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its scene has failed")]
 
-use crate::program::root;
+use crate::program::{root, upbeat};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -271,7 +271,8 @@ fn shipped(path: &Path) -> Option<Workflow> {
     let text = std::fs::read_to_string(path).unwrap();
     let outcome = read(&Source::new(path.to_str().unwrap(), text), &Options { cores: 2, ..Options::default() });
     let said = outcome.render();
-    let mut workflow = outcome.value.unwrap_or_else(|| panic!("{said}"));
+    assert!(outcome.value.is_some(), "{said}");
+    let mut workflow = outcome.value?;
     for agent in &mut workflow.agents {
         if let AgentKind::Simulated(simulated) = &mut agent.kind {
             simulated.default.fail_rate = None;
@@ -292,6 +293,14 @@ fn times_of_the_shipped_workflows_are_those_of_their_runs() {
         compared += 1;
     }
     assert!(compared >= 6, "{compared}");
+}
+
+#[test]
+fn the_guide_shows_a_plan_as_the_program_tells_it() {
+    let guide = std::fs::read_to_string(root().join("assets/guide/planning.md")).unwrap();
+    let told = upbeat(&["plan", "workflows/order_processing.yaml"]);
+    let shown = guide.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(shown.unwrap(), told.out);
 }
 
 /// A graph as a workflow: nodes without a known duration take a second.
