@@ -7,7 +7,7 @@ use super::plain::{duration, list};
 use super::play::{Played, play, strategy};
 use super::risks::{Risk, Scene, risks};
 use super::schedule::{Expected, capable};
-use super::squeeze::independent;
+use super::squeeze;
 use super::what_if::{More, WhatIf};
 use crate::model::id::StepId;
 use crate::model::policy::{Mode, Resources};
@@ -76,12 +76,13 @@ impl<'a> Plan<'a> {
         let scene = Scene { workflow, shape, expected: &expected, strategy, played, unmeasured: &unmeasured };
         let side_by_side = if strategy == Mode::Parallel { played } else { play(workflow, shape, Mode::Parallel) };
         let advice = Advice::new(Figures {
-            independent: independent(scene),
+            independent: squeeze::independent(scene),
             threshold: workflow.parallel_threshold,
             saved: share_saved(sequential, side_by_side.time),
             agents: able(workflow, &expected),
         });
-        let risks = risks(scene);
+        let mut risks = risks(scene);
+        risks.extend(squeeze::risks(scene));
         let (at_least, what_if) = (expected.at_least(workflow), Vec::new());
         Self {
             workflow,

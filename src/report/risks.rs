@@ -4,7 +4,6 @@ use super::format::plural;
 use super::plain::duration;
 use super::play::Played;
 use super::schedule::Expected;
-use super::squeeze;
 use crate::model::agent::{Agent, AgentKind, Builtin};
 use crate::model::aggregate::Strategy;
 use crate::model::id::StepId;
@@ -43,12 +42,11 @@ pub(super) struct Scene<'a> {
     pub(super) unmeasured: &'a [StepId],
 }
 
-/// All risks, the gravest kinds first.
+/// What is declared so that it could go wrong, then what the times do not know.
 pub(super) fn risks(scene: Scene<'_>) -> Vec<Risk> {
     let mut risks = times(scene);
     risks.extend(single_agents(scene));
     risks.extend(failures(scene));
-    risks.extend(squeeze::risks(scene));
     risks.extend(not_counted(scene));
     risks
 }
