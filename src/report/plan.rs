@@ -1,22 +1,28 @@
 //! The plan of a workflow before it runs: levels, critical path, slack, times, who does what, and what could go wrong.
 
+use super::advice::{Advice, Figures};
+use super::expects::{self, Expectation};
+use super::items::Times;
 use super::plain::{duration, list};
-use super::play::{play, strategy};
+use super::play::{Played, play, strategy};
+use super::risks::{Risk, Scene, risks};
 use super::schedule::{Expected, capable};
+use super::squeeze;
 use super::what_if::{More, WhatIf};
-use crate::model::agent::AgentKind;
 use crate::model::id::StepId;
 use crate::model::policy::{Mode, Resources};
 use crate::model::safe::Safe;
-use crate::model::step::NeedOn;
 use crate::model::time::Micros;
 use crate::model::view::Shape;
 use crate::model::workflow::Workflow;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Names shown of a long list.
 const NAMES_SHOWN: usize = 8;
+/// Risks of a kind that are told one by one.
+const RISKS_SHOWN: usize = 3;
 
 /// The plan. Times are expectations: from estimates and from what simulated agents have scripted.
 #[derive(Clone, Debug)]
@@ -27,8 +33,12 @@ pub struct Plan<'a> {
     /// The order of work that is in force, and why, in few words.
     strategy: Mode,
     reason: String,
-    parallel: Micros,
-    most: u32,
+    sequential: Micros,
+    played: Played,
+    /// Steps of which the times know only the least.
+    at_least: Vec<StepId>,
+    advice: Advice,
+    quality: Vec<Expectation>,
     resources: IndexMap<String, Resource>,
     risks: Vec<Risk>,
     what_if: Vec<WhatIf>,
@@ -45,31 +55,50 @@ struct Resource {
     limit: Option<u32>,
 }
 
-/// Something that could go wrong, or that the times above do not know.
-#[derive(Clone, Debug)]
-struct Risk {
-    kind: &'static str,
-    steps: Vec<StepId>,
-    message: String,
-}
-
 impl<'a> Plan<'a> {
     /// Makes the plan.
     #[must_use]
     pub fn new(workflow: &'a Workflow, shape: &Shape) -> Self {
         let expected = Expected::of(workflow, shape);
-        let (parallel, most) = play(workflow, shape, &expected);
+        let strategy = strategy(workflow, shape);
+        let played = play(workflow, shape, strategy);
+        let sequential = play(workflow, shape, Mode::Sequential).time;
         let depth = shape.level.iter().map(|&level| level as usize + 1).max().unwrap_or(0);
         let mut levels = vec![Vec::new(); depth];
         for &id in &shape.order {
             levels[shape.level[id.index()] as usize].push(id);
         }
-        let strategy = strategy(workflow, shape);
         let reason = reason(workflow, strategy);
         let resources = resources(workflow, &expected);
-        let risks = risks(workflow, &expected, &resources);
-        let what_if = Vec::new();
-        Self { workflow, expected, levels, strategy, reason, parallel, most, resources, risks, what_if }
+        let quality = expects::expectations(workflow, &expected);
+        let unmeasured: Vec<StepId> =
+            quality.iter().filter(|expectation| expectation.is_unmeasured()).map(|of| of.step).collect();
+        let scene = Scene { workflow, shape, expected: &expected, strategy, played, unmeasured: &unmeasured };
+        let side_by_side = if strategy == Mode::Parallel { played } else { play(workflow, shape, Mode::Parallel) };
+        let advice = Advice::new(Figures {
+            independent: squeeze::independent(scene),
+            threshold: workflow.parallel_threshold,
+            saved: share_saved(sequential, side_by_side.time),
+            agents: able(workflow, &expected),
+        });
+        let mut risks = risks(scene);
+        risks.extend(squeeze::risks(scene));
+        let (at_least, what_if) = (expected.at_least(workflow), Vec::new());
+        Self {
+            workflow,
+            expected,
+            levels,
+            strategy,
+            reason,
+            sequential,
+            played,
+            at_least,
+            advice,
+            quality,
+            resources,
+            risks,
+            what_if,
+        }
     }
 
     /// Adds what more agents would change: each by itself, and all together.
@@ -79,7 +108,7 @@ impl<'a> Plan<'a> {
     pub fn think_of(&mut self, shape: &Shape, more: &[More]) -> Result<(), String> {
         let each = more.chunks(1).chain((more.len() > 1).then_some(more));
         self.what_if =
-            each.map(|more| WhatIf::new(self.workflow, shape, more, self.parallel)).collect::<Result<_, _>>()?;
+            each.map(|more| WhatIf::new(self.workflow, shape, more, self.played.time)).collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -91,10 +120,9 @@ impl<'a> Plan<'a> {
         ids.iter().map(|&id| self.name(id)).collect()
     }
 
-    /// The share of the sequential time that is saved.
-    fn saved(&self) -> f64 {
-        let sequential = self.expected.sequential();
-        if sequential == Micros::ZERO { 0.0 } else { 1.0 - self.parallel.as_secs_f64() / sequential.as_secs_f64() }
+    /// `at least `, where the times know only the least.
+    const fn least(&self) -> &'static str {
+        if self.at_least.is_empty() { "" } else { "at least " }
     }
 
     /// The plan for machines.
@@ -110,21 +138,37 @@ impl<'a> Plan<'a> {
         let risks: Vec<Value> = self
             .risks
             .iter()
-            .map(|risk| json!({"kind": risk.kind, "steps": self.names(&risk.steps), "message": risk.message}))
+            .map(|risk| {
+                json!({
+                    "kind": risk.kind,
+                    "steps": self.names(&risk.steps),
+                    "agents": self.agent_names(&risk.agents),
+                    "message": risk.message,
+                    "remediation": risk.remedy,
+                })
+            })
+            .collect();
+        let quality: Map<String, Value> = self
+            .quality
+            .iter()
+            .map(|expectation| (self.name(expectation.step).to_owned(), expectation.json()))
             .collect();
         let mut plan = json!({
             "levels": self.levels.iter().map(|level| self.names(level)).collect::<Vec<_>>(),
             "critical_path": self.names(&self.expected.critical_path),
             "critical_path_s": self.expected.critical_time.as_secs_f64(),
-            "sequential_s": self.expected.sequential().as_secs_f64(),
-            "parallel_s": self.parallel.as_secs_f64(),
-            "saved": self.saved(),
+            "sequential_s": self.sequential.as_secs_f64(),
+            "parallel_s": self.played.time.as_secs_f64(),
+            "saved": share_saved(self.sequential, self.played.time),
             "slack": slack,
             "strategy": self.strategy.word(),
             "reason": self.reason,
             "resources": resources,
-            "quality": {},
+            "quality": quality,
             "risks": risks,
+            "advice": self.advice.json(),
+            "advised": self.advice.advised.word(),
+            "at_least": self.names(&self.at_least),
         });
         if !self.what_if.is_empty() {
             plan["what_if"] = self.what_if.iter().map(WhatIf::json).collect();
@@ -157,23 +201,50 @@ impl<'a> Plan<'a> {
         for (at, level) in self.levels.iter().enumerate() {
             row(if at == 0 { "levels" } else { "" }, format!("{}  {}", at + 1, self.level_text(level)));
         }
-        let path = arrows(&self.names(&self.expected.critical_path));
-        row("critical path", format!("{}, {path}", duration(self.expected.critical_time)));
-        row("sequential", format!("{} one after the other", duration(self.expected.sequential())));
-        let (time, saved) = (duration(self.parallel), self.saved() * 100.0);
-        row(self.strategy.word(), format!("{time} on these agents, at most {} at once; {saved:.0} % saved", self.most));
+        let (path, least) = (arrows(&self.names(&self.expected.critical_path)), self.least());
+        row("critical path", format!("{least}{}, {path}", duration(self.expected.critical_time)));
+        row("sequential", format!("{least}{} one after the other", duration(self.sequential)));
+        let (time, most) = (duration(self.played.time), self.played.most);
+        let saved = share_saved(self.sequential, self.played.time) * 100.0;
+        row(self.strategy.word(), format!("{least}{time} on these agents, at most {most} at once; {saved:.0} % saved"));
         row("order", Safe::line(&self.reason).into_string());
+        for (at, line) in self.advice.lines().into_iter().enumerate() {
+            row(if at == 0 { "advised" } else { "" }, line);
+        }
         for (at, (name, resource)) in self.resources.iter().enumerate() {
             row(if at == 0 { "agents" } else { "" }, self.resource_text(name, resource));
         }
         for (at, what_if) in self.what_if.iter().enumerate() {
             row(if at == 0 { "what if" } else { "" }, what_if.text());
         }
-        for (at, risk) in self.risks.iter().enumerate() {
-            let steps: Vec<String> = self.names(&risk.steps).iter().map(|&name| name.to_owned()).collect();
-            row(if at == 0 { "risks" } else { "" }, format!("{}: {}", Safe::line(&risk.message), list(&steps)));
+        for (at, line) in expects::table(workflow, &self.quality).into_iter().enumerate() {
+            row(if at == 0 { "quality" } else { "" }, line);
+        }
+        for (at, line) in self.risk_lines().into_iter().enumerate() {
+            row(if at == 0 { "risks" } else { "" }, line);
         }
         out
+    }
+
+    /// The risks, each with its way out below it; of a kind only the first few.
+    fn risk_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for of_kind in self.risks.chunk_by(|one, next| one.kind == next.kind) {
+            for risk in of_kind.iter().take(RISKS_SHOWN) {
+                let steps: Vec<String> = self.names(&risk.steps).iter().map(|&name| name.to_owned()).collect();
+                let steps = if steps.is_empty() { String::new() } else { format!(": {}", list(&steps)) };
+                lines.push(format!("{}{steps}", risk.words()));
+                // The same way leads out of all of a kind.
+                if std::ptr::eq(risk, &of_kind[0]) {
+                    lines.push(format!("  → {}", risk.remedy));
+                }
+            }
+            if of_kind.len() > RISKS_SHOWN {
+                lines
+                    .push(format!("and {} more of this kind; `--output json` names them", of_kind.len() - RISKS_SHOWN));
+            }
+        }
+        lines
     }
 
     fn level_text(&self, level: &[StepId]) -> String {
@@ -182,11 +253,17 @@ impl<'a> Plan<'a> {
             .take(NAMES_SHOWN)
             .map(|&id| {
                 let at = id.index();
-                let time = if self.expected.known[at] { duration(self.expected.time[at]) } else { "?".to_owned() };
+                let time =
+                    if self.expected.works.known[at] { duration(self.expected.time[at]) } else { "?".to_owned() };
                 let slack = self.expected.slack[at];
                 let spare =
                     if slack == Micros::ZERO { String::new() } else { format!(", {} to spare", duration(slack)) };
-                format!("{} ({time}{spare})", Safe::line(self.name(id)))
+                let times = match self.expected.times[at] {
+                    Times::Once => String::new(),
+                    Times::Items(items) => format!(" for {items} items"),
+                    Times::Unknown => " an item".to_owned(),
+                };
+                format!("{} ({time}{times}{spare})", Safe::line(self.name(id)))
             })
             .collect();
         if level.len() > NAMES_SHOWN {
@@ -208,6 +285,17 @@ impl<'a> Plan<'a> {
         let who = if agents.is_empty() { "nobody".to_owned() } else { list(&agents) };
         format!("{}: {steps}, {} of work, by {who}{slots}{backup}", Safe::line(name), duration(resource.busy))
     }
+}
+
+/// The share of the sequential time that is saved.
+fn share_saved(sequential: Micros, time: Micros) -> f64 {
+    if sequential == Micros::ZERO { 0.0 } else { 1.0 - time.as_secs_f64() / sequential.as_secs_f64() }
+}
+
+/// How many agents can do a step.
+fn able(workflow: &Workflow, expected: &Expected) -> usize {
+    let able: BTreeSet<usize> = workflow.step_ids().flat_map(|id| expected.works.capable(id).iter().copied()).collect();
+    able.len()
 }
 
 /// Why the order of work is what it is, for people.
@@ -248,62 +336,14 @@ fn resources(workflow: &Workflow, expected: &Expected) -> IndexMap<String, Resou
             Resource { agents, backups, slots, limit, ..Resource::default() }
         });
         resource.steps += 1;
-        resource.busy += expected.time[id.index()];
+        resource.busy += expected.work(id);
     }
     out
-}
-
-fn risks(workflow: &Workflow, expected: &Expected, resources: &IndexMap<String, Resource>) -> Vec<Risk> {
-    let which = |test: &dyn Fn(StepId) -> bool| workflow.step_ids().filter(|&id| test(id)).collect::<Vec<_>>();
-    let lonely = which(&|id| {
-        let step = workflow.step(id);
-        let Some(resource) = resources.get(step.asks_for()) else { return false };
-        let only = resource.agents.len() + resource.backups.len() == 1;
-        let breakable =
-            resource.agents.iter().all(|&at| !matches!(workflow.agents[at].kind, AgentKind::Builtin { .. }));
-        only && breakable && step.fallback.is_empty()
-    });
-    let one_try = which(&|id| {
-        let step = workflow.step(id);
-        step.critical && !step.is_approval() && step.retry.limit == 0 && step.fallback.is_empty()
-    });
-    let too_short = which(&|id| {
-        let at = id.index();
-        expected.known[at] && workflow.step(id).timeout.is_some_and(|timeout| timeout <= expected.time[at])
-    });
-    let limited = which(&|id| expected.capable(id).iter().any(|&at| workflow.agents[at].rate_limit.is_some()));
-    let late = workflow.limits.deadline.is_some_and(|deadline| deadline < expected.critical_time);
-    let candidates = [
-        ("timeout", too_short, "expected to take longer than the timeout allows"),
-        (
-            "deadline",
-            if late { expected.critical_path.clone() } else { Vec::new() },
-            "the critical path is longer than `limits.deadline`",
-        ),
-        ("single_agent", lonely, "only one agent can do it and there is no fallback"),
-        ("single_try", one_try, "critical, with neither retry nor fallback"),
-        ("approval", which(&|id| workflow.step(id).is_approval()), "a person decides: counted as no time"),
-        ("rate_limit", limited, "an agent takes only so many calls in a time: not counted"),
-        ("no_estimate", which(&|id| !expected.known[id.index()]), "no `estimate`: counted as 1 s"),
-        (
-            "conditional",
-            which(&|id| {
-                !expected.runs[id.index()] && workflow.step(id).needs.iter().any(|need| need.on == NeedOn::Failed)
-            }),
-            "only runs when what it needs fails; not counted",
-        ),
-    ];
-    candidates
-        .into_iter()
-        .filter(|(_, steps, _)| !steps.is_empty())
-        .map(|(kind, steps, message)| Risk { kind, steps, message: message.to_owned() })
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::policy::RateLimit;
     use crate::model::step::Work;
     use crate::report::sample;
 
@@ -314,7 +354,7 @@ mod tests {
         let json = Plan::new(&workflow, &shape).json();
         let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
         let expected = "levels critical_path critical_path_s sequential_s parallel_s saved slack strategy reason \
-                        resources quality risks";
+                        resources quality risks advice advised at_least";
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(json["levels"], json!([["market"], ["technical", "sentiment"], ["risk"], ["decision"]]));
         assert_eq!(json["critical_path"], json!(["market", "technical", "risk", "decision"]));
@@ -376,38 +416,23 @@ mod tests {
     }
 
     #[test]
-    fn a_persons_answer_and_rate_limits_are_risks_and_ask_for_no_agents() {
+    fn a_persons_answer_takes_no_time_and_asks_for_no_agents() {
         let mut workflow = sample::workflow();
         workflow.steps[3].work = Work::Approval { prompt: "?".to_owned(), timeout: None, default: None };
-        workflow.steps[3].critical = true;
-        workflow.agents[0].rate_limit = Some(RateLimit { calls: 1, per: Micros::from_secs(1) });
-        let shape = sample::shape(&workflow);
-        let plan = Plan::new(&workflow, &shape);
-        let json = plan.json();
-        let risk = |kind: &str| {
-            let found = json["risks"].as_array().unwrap().iter().find(|risk| risk["kind"] == kind);
-            found.map(|risk| risk["steps"].clone())
-        };
-        assert_eq!((risk("approval"), risk("rate_limit")), (Some(json!(["risk"])), Some(json!(["market"]))));
-        assert_eq!(risk("single_agent"), Some(json!(["market", "technical", "sentiment", "decision"])));
-        assert_eq!((risk("single_try"), risk("no_estimate")), (None, None));
+        let json = Plan::new(&workflow, &sample::shape(&workflow)).json();
         let asked: Vec<&String> = json["resources"].as_object().unwrap().keys().collect();
         assert_eq!(asked, ["data", "tech", "senti", "decide"]);
         assert_eq!((&json["critical_path_s"], &json["parallel_s"]), (&json!(7.0), &json!(7.0)));
-        assert!(plan.text().contains("a person decides: counted as no time: risk"), "{}", plan.text());
     }
 
     #[test]
-    fn what_could_go_wrong_is_named() {
-        let mut workflow = sample::workflow();
-        workflow.steps[0].timeout = Some(Micros::from_secs(1));
-        workflow.steps[1].estimate = None;
-        workflow.agents.clear();
-        workflow.limits.deadline = Some(Micros::from_secs(2));
-        workflow.steps[2].needs[0].on = NeedOn::Failed;
-        let shape = sample::shape(&workflow);
-        let plan = Plan::new(&workflow, &shape).json();
-        let kinds: Vec<&str> = plan["risks"].as_array().unwrap().iter().map(|r| r["kind"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["timeout", "deadline", "no_estimate", "conditional"]);
+    fn risks_of_a_kind_are_told_with_one_way_out_and_many_are_counted() {
+        let workflow = sample::workflow();
+        let text = Plan::new(&workflow, &sample::shape(&workflow)).text();
+        let first =
+            "  risks          only `market-1` can do it; waiting while it is broken: 1 step and 4 behind: market\n";
+        assert!(text.contains(first), "{text}");
+        assert_eq!(text.matches("→ add another agent").count(), 1, "{text}");
+        assert!(text.contains("and 2 more of this kind; `--output json` names them\n"), "{text}");
     }
 }

@@ -3,11 +3,12 @@
 //! This is the case in which everything goes well: steps that only run when another fails are left out of it, and a person
 //! answers at once. [`crate::report::play`] plays it through.
 
+use super::items::{self, Times};
 use crate::model::agent::{Agent, AgentKind, Builtin};
 use crate::model::defaults::SIMULATED_DURATION;
 use crate::model::id::StepId;
 use crate::model::policy::Resources;
-use crate::model::step::{NeedOn, Step, Work};
+use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::{self, Micros};
 use crate::model::view::Shape;
 use crate::model::workflow::Workflow;
@@ -30,15 +31,40 @@ pub(super) fn capable(workflow: &Workflow, step: &Step, taken: Resources) -> Vec
 /// How long an agent is expected to take; `None`: nobody said.
 pub(super) fn on_agent(agent: &Agent, step: &Step) -> Option<Micros> {
     match &agent.kind {
+        AgentKind::Simulated(_) | AgentKind::Builtin { builtin: Builtin::Echo } => told(agent, step),
+        AgentKind::Builtin { builtin: Builtin::Sleep } if step.input.iter().any(|input| input.key == SLEEP_KEY) => {
+            step.estimate.or(Some(SIMULATED_DURATION))
+        }
+        AgentKind::Builtin { builtin: Builtin::Sleep } => told(agent, step).or(Some(SIMULATED_DURATION)),
+        AgentKind::Builtin { builtin: Builtin::Process } | AgentKind::Process(_) => step.estimate,
+        // They compute: too short to be noticed, unless somebody knows better.
+        AgentKind::Builtin { .. } => Some(step.estimate.unwrap_or(Micros::ZERO)),
+    }
+}
+
+/// The argument of `sleep`.
+const SLEEP_KEY: &str = "duration";
+
+/// What the engine itself goes by when it ranks steps and chooses among agents; `None`: it knows of nothing.
+pub(super) fn told(agent: &Agent, step: &Step) -> Option<Micros> {
+    match &agent.kind {
         AgentKind::Simulated(simulated) => {
             Some(simulated.duration(step.action.as_deref(), step.estimate).at_speed(simulated.speed))
         }
+        AgentKind::Builtin { builtin: Builtin::Echo } => Some(Micros::ZERO),
         AgentKind::Builtin { builtin: Builtin::Sleep } => {
-            let said = step.with.get("duration").and_then(|said| time::from_json(said).ok());
-            said.or(step.estimate).or(Some(SIMULATED_DURATION))
+            step.with.get(SLEEP_KEY).and_then(|said| time::from_json(said).ok())
         }
-        AgentKind::Builtin { builtin: Builtin::Echo } => Some(step.estimate.unwrap_or(Micros::ZERO)),
-        AgentKind::Builtin { .. } | AgentKind::Process(_) => step.estimate,
+        AgentKind::Process(_) | AgentKind::Builtin { .. } => step.estimate,
+    }
+}
+
+/// Whether a need is one that its step never gets, when everything goes well.
+pub(super) fn is_lost(need: Need, runs: &[bool]) -> bool {
+    match need.on {
+        NeedOn::Succeeded => !runs[need.step.index()],
+        NeedOn::Completed => false,
+        NeedOn::Failed => true,
     }
 }
 
@@ -47,31 +73,23 @@ pub(super) type Ask = usize;
 /// What tells asks apart: whether one agent is named, the name, and the resources as bits.
 type AskKey<'w> = (bool, &'w str, [u64; 2]);
 
-/// Expectations for the steps of a workflow.
+/// What is known of the steps of a workflow, each by itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Expected {
+pub(crate) struct Works {
     /// Whether the step runs when everything goes well.
     pub(crate) runs: Vec<bool>,
-    /// How long it takes then, on its fastest agent.
+    /// How long an attempt takes then, on its fastest agent.
     pub(crate) time: Vec<Micros>,
     /// Whether that was said by somebody, or is the default.
     pub(crate) known: Vec<bool>,
-    /// The longest way from a step's start to the end of the run.
-    pub(crate) remaining: Vec<Micros>,
-    /// How much later a step could end without making the critical path longer.
-    pub(crate) slack: Vec<Micros>,
-    /// The longest chain, in order.
-    pub(crate) critical_path: Vec<StepId>,
-    /// Its length.
-    pub(crate) critical_time: Micros,
     /// Which steps ask for the same thing.
     pub(super) ask_of: Vec<Ask>,
     /// The agents that can do what is asked for, by place in the workflow.
     pub(super) agents_of: Vec<Vec<usize>>,
 }
 
-impl Expected {
-    /// Looks at every step once in each direction.
+impl Works {
+    /// Looks at every step once.
     #[must_use]
     pub(crate) fn of(workflow: &Workflow, shape: &Shape) -> Self {
         let count = workflow.steps.len();
@@ -98,29 +116,12 @@ impl Expected {
             workflow.steps.iter().zip(&ask_of).map(|(step, &ask)| fastest(step, &agents_of[ask])).collect();
         let mut runs = vec![true; count];
         for &id in &shape.order {
-            runs[id.index()] = workflow.step(id).needs.iter().all(|need| match need.on {
-                NeedOn::Succeeded => runs[need.step.index()],
-                NeedOn::Completed => true,
-                NeedOn::Failed => false,
-            });
+            runs[id.index()] = !workflow.step(id).needs.iter().any(|need| is_lost(*need, &runs));
         }
         let known = said.iter().zip(&runs).map(|(said, runs)| said.is_some() || !runs).collect();
         let time =
             (0..count).map(|at| if runs[at] { said[at].unwrap_or(SIMULATED_DURATION) } else { Micros::ZERO }).collect();
-        let zero = vec![Micros::ZERO; count];
-        let mut it = Self {
-            runs,
-            time,
-            known,
-            remaining: zero.clone(),
-            slack: zero,
-            critical_path: Vec::new(),
-            critical_time: Micros::ZERO,
-            ask_of,
-            agents_of,
-        };
-        it.walk(workflow, shape);
-        it
+        Self { runs, time, known, ask_of, agents_of }
     }
 
     /// The agents that can do a step, by place in the workflow.
@@ -128,40 +129,92 @@ impl Expected {
     pub(crate) fn capable(&self, step: StepId) -> &[usize] {
         &self.agents_of[self.ask_of[step.index()]]
     }
+}
+
+/// Expectations for the steps of a workflow.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    /// What is known of each step by itself.
+    pub(crate) works: Works,
+    /// How often each step is done.
+    pub(crate) times: Vec<Times>,
+    /// How long each step takes with all its items, if agents are never short.
+    pub(crate) time: Vec<Micros>,
+    /// How much later a step could end without making the critical path longer.
+    pub(crate) slack: Vec<Micros>,
+    /// The longest chain, in order.
+    pub(crate) critical_path: Vec<StepId>,
+    /// Its length.
+    pub(crate) critical_time: Micros,
+}
+
+impl Expected {
+    /// Looks at every step once in each direction.
+    #[must_use]
+    pub(crate) fn of(workflow: &Workflow, shape: &Shape) -> Self {
+        let works = Works::of(workflow, shape);
+        let times = items::times(workflow);
+        let span = |id: StepId| times[id.index()].span(workflow.step(id), works.time[id.index()]);
+        let time = workflow.step_ids().map(span).collect();
+        let slack = vec![Micros::ZERO; workflow.steps.len()];
+        let mut it = Self { works, times, time, slack, critical_path: Vec::new(), critical_time: Micros::ZERO };
+        it.walk(workflow, shape);
+        it
+    }
+
+    /// How much work a step is: its attempts one after the other.
+    #[must_use]
+    pub(crate) fn work(&self, step: StepId) -> Micros {
+        let at = step.index();
+        Micros(self.works.time[at].0.saturating_mul(self.times[at].at_least()))
+    }
+
+    /// Steps that take so long at least, and nobody knows how much longer: their items are counted when they run, or
+    /// their output brings further steps.
+    #[must_use]
+    pub(crate) fn at_least(&self, workflow: &Workflow) -> Vec<StepId> {
+        let open = |id: &StepId| self.times[id.index()] == Times::Unknown || workflow.step(*id).expand.is_some();
+        workflow.step_ids().filter(|id| self.works.runs[id.index()] && open(id)).collect()
+    }
 
     fn walk(&mut self, workflow: &Workflow, shape: &Shape) {
+        let runs = &self.works.runs;
         let mut finish = vec![Micros::ZERO; self.time.len()];
+        // What a step ends with: everything it needs, or, if it never runs, the first need that is lost.
+        let mut holds: Vec<Vec<StepId>> = vec![Vec::new(); self.time.len()];
         for &id in &shape.order {
-            let start = workflow.step(id).needs.iter().map(|need| finish[need.step.index()]).max();
-            finish[id.index()] = start.unwrap_or_default() + self.time[id.index()];
+            let needs = &workflow.step(id).needs;
+            let end = |need: &Need| finish[need.step.index()];
+            if runs[id.index()] {
+                finish[id.index()] = needs.iter().map(end).max().unwrap_or_default() + self.time[id.index()];
+                needs.iter().for_each(|need| holds[need.step.index()].push(id));
+            } else if let Some(lost) = needs.iter().filter(|need| is_lost(**need, runs)).min_by_key(|need| end(need)) {
+                finish[id.index()] = end(lost);
+                holds[lost.step.index()].push(id);
+            }
         }
+        let mut remaining = vec![Micros::ZERO; self.time.len()];
         for &id in shape.order.iter().rev() {
-            let after = shape.dependents[id.index()].iter().map(|next| self.remaining[next.index()]).max();
-            self.remaining[id.index()] = after.unwrap_or_default() + self.time[id.index()];
+            let after = holds[id.index()].iter().map(|next| remaining[next.index()]).max();
+            remaining[id.index()] = after.unwrap_or_default() + self.time[id.index()];
         }
         self.critical_time = finish.iter().copied().max().unwrap_or_default();
         for (at, end) in finish.iter().enumerate() {
-            let through = *end + self.remaining[at] - self.time[at];
+            let through = *end + remaining[at] - self.time[at];
             self.slack[at] = self.critical_time - through;
         }
-        let mut next = shape.order.iter().copied().find(|id| {
-            let at = id.index();
-            self.runs[at] && self.slack[at] == Micros::ZERO && finish[at] == self.time[at]
-        });
+        // From where nothing comes before, always on along what has no time to spare and begins as this ends.
+        let begins = |at: usize| finish[at] - self.time[at];
+        let tight = |id: &StepId| self.slack[id.index()] == Micros::ZERO;
+        let mut next = shape.order.iter().copied().find(|id| tight(id) && begins(id.index()) == Micros::ZERO);
+        let mut path = Vec::new();
         while let Some(id) = next {
-            self.critical_path.push(id);
+            path.push(id);
             let end = finish[id.index()];
-            next = shape.dependents[id.index()].iter().copied().find(|next| {
-                let at = next.index();
-                self.runs[at] && self.slack[at] == Micros::ZERO && finish[at] - self.time[at] == end
-            });
+            next = holds[id.index()].iter().copied().find(|next| tight(next) && begins(next.index()) == end);
         }
-    }
-
-    /// All expected work, one step after the other.
-    #[must_use]
-    pub(crate) fn sequential(&self) -> Micros {
-        self.time.iter().copied().sum()
+        path.retain(|id| runs[id.index()]);
+        self.critical_path = path;
     }
 }
 
@@ -178,7 +231,6 @@ mod tests {
         assert_eq!(expected.critical_time, Micros::from_secs(8));
         assert_eq!(expected.critical_path, [0, 1, 3, 4].map(StepId));
         assert_eq!(expected.slack.iter().map(|s| s.as_millis()).collect::<Vec<_>>(), [0, 0, 1_000, 0, 0]);
-        assert_eq!(expected.sequential(), Micros::from_secs(11));
     }
 
     #[test]
@@ -189,12 +241,15 @@ mod tests {
             ..Step::new("risk", Work::Approval { prompt: "?".to_owned(), timeout: None, default: None })
         };
         let expected = Expected::of(&workflow, &sample::shape(&workflow));
-        assert_eq!((expected.time[3], expected.known[3], expected.capable(StepId(3)).len()), (Micros::ZERO, true, 0));
+        assert_eq!(
+            (expected.time[3], expected.works.known[3], expected.works.capable(StepId(3)).len()),
+            (Micros::ZERO, true, 0)
+        );
         assert_eq!(expected.critical_time, Micros::from_secs(7));
         workflow.steps = vec![step("s", "w", &[], Some(1))];
         workflow.agents = vec![agent("small", "w", 1), agent("large", "w", 1)];
         workflow.agents[0].resources = Some(Resources { cpu: 1.0, memory_mb: Resources::UNBOUNDED });
         workflow.steps[0].resources = Some(Resources { cpu: 2.0, memory_mb: 0.0 });
-        assert_eq!(Expected::of(&workflow, &sample::shape(&workflow)).capable(StepId(0)), [1]);
+        assert_eq!(Works::of(&workflow, &sample::shape(&workflow)).capable(StepId(0)), [1]);
     }
 }

@@ -1,7 +1,7 @@
 //! What more agents of a capability would change: the plan played again with them.
 
 use super::plain::duration;
-use super::play::play;
+use super::play::{play, strategy};
 use super::schedule::Expected;
 use crate::model::agent::Agent;
 use crate::model::safe::Safe;
@@ -67,9 +67,8 @@ impl WhatIf {
             });
             with.agents.extend(others);
         }
-        let expected = Expected::of(&with, shape);
-        let (after, _) = play(&with, shape, &expected);
-        Ok(Self { more: more.to_vec(), before, after, critical: expected.critical_time })
+        let after = play(&with, shape, strategy(&with, shape)).time;
+        Ok(Self { more: more.to_vec(), before, after, critical: Expected::of(&with, shape).critical_time })
     }
 
     /// For machines: times in seconds.
@@ -132,7 +131,7 @@ mod tests {
     fn told(workflow: &Workflow, more: &[&str]) -> String {
         let more: Vec<More> = more.iter().map(|text| text.parse().unwrap()).collect();
         let shape = shape(workflow);
-        let (before, _) = play(workflow, &shape, &Expected::of(workflow, &shape));
+        let before = play(workflow, &shape, strategy(workflow, &shape)).time;
         WhatIf::new(workflow, &shape, &more, before).map_or_else(|error| error, |what_if| what_if.text())
     }
 
