@@ -1,6 +1,6 @@
 //! How a workflow was read, saved with its run so that it can be read again.
 
-use crate::model::mapping::Path as DataPath;
+use crate::model::path::Path as DataPath;
 use crate::model::policy::Mode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -49,7 +49,7 @@ fn rest(a: &Run, b: &Run) -> Option<String> {
         .or_else(|| differ("asked", &(a.question, a.accepted), &(b.question, b.accepted)))
         .or_else(|| differ("given to agents", &a.pins, &b.pins))
         .or_else(|| differ("definition", &a.workflow, &b.workflow))
-        .or_else(|| differ("edits", &a.edits, &b.edits))
+        .or_else(|| differ("edits", &(&a.edits, &a.routed), &(&b.edits, &b.routed)))
         .or_else(|| differ("result", &(&a.result, a.result_asked), &(&b.result, b.result_asked)))
         .or_else(|| differ("being computed", &a.preparing, &b.preparing))
         .or_else(|| differ("gates", &a.gates.gates, &b.gates.gates))

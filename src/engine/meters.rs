@@ -19,6 +19,10 @@ pub(crate) struct Meters {
     pub(crate) fallbacks: u32,
     /// Injected faults that struck.
     pub(crate) faults: u32,
+    /// Per template, how many of its agents are idle; and how often one was made and taken again.
+    pub(crate) idle: BTreeMap<Name, u32>,
+    pub(crate) made: u32,
+    pub(crate) reused: u32,
     /// Times of ended attempts added up.
     pub(crate) busy: Micros,
     pub(crate) agents_used: BTreeSet<AgentId>,

@@ -37,6 +37,7 @@ mod redefine;
 mod registry;
 mod restore;
 mod route;
+mod routing;
 mod run;
 mod settle;
 mod share;

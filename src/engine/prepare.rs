@@ -6,6 +6,7 @@
 use super::decide::cancel;
 use super::decide::step::{done, give_up};
 use super::grow::is_about_items;
+use super::routing;
 use super::run::{Cut, Run};
 use super::share::enough;
 use crate::model::aggregate::{Aggregate, From, Strategy};
@@ -77,6 +78,7 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
         }
         Ok(Found::Input(Prepared { input, missing, process })) => {
             checkpoint(decided);
+            let input = routing::laid_over(run, step, input);
             decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing, process }));
             if let Work::Approval { timeout, default, .. } = &spec.work {
                 let until = timeout.filter(|_| default.is_some()).map(|timeout| now + timeout);
@@ -84,6 +86,7 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
             }
             end_the_rest(run, step, decided);
         }
+        Ok(Found::Routed(input, routed)) => routing::decide(run, step, &input, &routed, decided),
         Ok(Found::Result(value)) => done(run, step, &value, None, None, decided),
         // Whoever stands in for it would be asked with the same input.
         Err(message) => give_up(run, step, Failure::new(FailureClass::Permanent, message), decided),
@@ -204,7 +207,7 @@ fn found_at_once(run: &Run, step: StepId) -> Option<Result<Found, String>> {
             Err(why) => Err(format!("the list of `for_each` cannot be computed: {why}")),
         });
     }
-    let computes = matches!(spec.work, Work::Aggregate(_)) || spec.with.values().any(holds_filters);
+    let computes = matches!(spec.work, Work::Aggregate(_) | Work::Route) || spec.with.values().any(holds_filters);
     if computes || is_process_computed(run, spec) {
         return None;
     }

@@ -10,6 +10,7 @@ use crate::model::event::{EndingWhy, TakeOver};
 use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::policy::{Mode, Recovery, Resources};
 use crate::model::quality::Scores;
+use crate::model::route::Decision;
 use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use crate::model::step::{Fallback, Need, NeedOn, Step};
 use crate::model::time::Micros;
@@ -283,6 +284,8 @@ pub(crate) struct Run {
     pub(crate) accepted: Option<bool>,
     /// Steps for which something is being computed.
     pub(crate) preparing: u32,
+    /// What its routing steps decided, in this order.
+    pub(crate) routed: Vec<(StepId, Decision)>,
     /// What people changed in its graph, for it to be taken back: oldest first.
     pub(crate) edits: Vec<EditDone>,
     /// The number of the question for its result; each has its own.
@@ -348,6 +351,9 @@ impl Run {
     pub(crate) fn item_of(&self, id: StepId) -> Option<(Arc<Value>, u32)> {
         let part = self.step(id).part_of?;
         let Some(index) = part.index else {
+            if let Some((before, at)) = super::routing::before(self, id) {
+                return Some((before, at));
+            }
             // Another workflow knows only what it is told.
             let same = self.step(id).scope == self.step(part.of).scope;
             return self.item_of(part.of).filter(|_| same);

@@ -13,6 +13,7 @@ use crate::model::bug::{Bug, seeded};
 use crate::model::event::TakeOver;
 use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::policy::Mode;
+use crate::model::route::Decision;
 use crate::model::state::{Broken, EndCause, RunState, RunStatus};
 use crate::model::time::Micros;
 use crate::model::view::Busy;
@@ -49,6 +50,7 @@ struct Snapshot {
     accepted: Option<bool>,
     pins: Vec<(AgentId, usize, usize)>,
     classes: Vec<Class>,
+    routed: Vec<(StepId, Decision)>,
     edits: Vec<EditDone>,
     result_asked: Option<u32>,
     result: RunResult,
@@ -125,6 +127,7 @@ pub(crate) fn take(world: &World, run: &Run) -> Option<(u64, Vec<u8>)> {
         accepted: run.accepted,
         pins: run.pins.clone(),
         classes: run.classes.clone(),
+        routed: run.routed.clone(),
         edits: run.edits.clone(),
         result_asked: run.result_asked,
         result: run.result.clone(),
@@ -172,6 +175,7 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     let agents = run.agents.clone();
     // Their numbers tell in which order they were made, which nothing else does.
     (run.classes, run.pins) = (snapshot.classes, snapshot.pins);
+    run.routed = snapshot.routed;
     (run.edits, run.result_asked, run.result) = (snapshot.edits, snapshot.result_asked, snapshot.result);
     place_agents(run, &agents);
     run.recount();

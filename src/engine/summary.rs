@@ -48,6 +48,8 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         seq: run.seq,
         saving: Saving::default(),
         data: (*run.data).clone(),
+        routes: run.routed.iter().map(|(step, made)| (run.spec(*step).id.clone(), made.clone())).collect(),
+        pool: (run.meters.made, run.meters.reused),
         result: match &run.result {
             RunResult::Found(value) => Some(value.clone()),
             _ => None,

@@ -1,6 +1,7 @@
 //! Values that have to be computed before a step can go on: asked of the outside, because filters are programs.
 
 use super::id::{Name, RunId, StepId};
+use super::route::Routed;
 use super::workflow::Workflow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,6 +69,8 @@ pub enum Found {
     Items(Arc<Value>),
     /// The run's result.
     Result(Arc<Value>),
+    /// The payload of a routing step, and where it goes.
+    Routed(Arc<Value>, Routed),
 }
 
 /// A step's payload, computed once and the same for every attempt.

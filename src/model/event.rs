@@ -1,13 +1,14 @@
 //! Facts, past tense: what a run's journal consists of. The same events in the same order give the same state.
 
-use super::command::Done;
 use super::completion::{EndProof, Failure, Usage};
 use super::computation::ProcessValues;
+pub use super::ending::{EndingWhy, TakeOver};
 use super::growth::Addition;
 use super::id::{AgentId, Name, RunId, StepId};
-use super::mapping::Path;
+use super::path::Path;
 use super::policy::Mode;
 use super::quality::Scores;
+use super::route::Decision;
 use super::state::{BreakerState, EndCause, RunState, RunStatus, SkipReason, WaitReason};
 use super::step::Need;
 use super::time::Micros;
@@ -28,38 +29,6 @@ pub struct Event {
     /// What.
     #[serde(flatten)]
     pub kind: EventKind,
-}
-
-/// Why an attempt is being ended from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndingWhy {
-    /// It took longer than its timeout.
-    Timeout,
-    /// It gave no output for longer than its idle timeout.
-    Idle,
-    /// Its step or run is cancelled.
-    Cancel,
-    /// The run's deadline passed.
-    Deadline,
-    /// A fault struck its agent.
-    Fault,
-    /// The run is saved and left: the step is done again when the run goes on.
-    Park,
-    /// A person has decided otherwise about the step: see [`TakeOver`].
-    TakenOver,
-}
-
-/// What a person decided about a step; it holds as soon as the attempt under way has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TakeOver {
-    /// It is left out.
-    Skip,
-    /// This is its output.
-    Complete(Arc<Value>),
-    /// Another agent does it: this one, or any but the last.
-    Reassign(Option<AgentId>),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
@@ -191,6 +160,15 @@ pub enum EventKind {
         /// The number of the edit that it belongs to, if a person did it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         edit: Option<u32>,
+    },
+    /// A routing step looked at its input and chose a path, which is done in its place.
+    RouteChosen {
+        /// The step.
+        step: StepId,
+        /// What it was told.
+        input: Arc<Value>,
+        /// Where it goes.
+        decision: Decision,
     },
     /// Pending steps left the run's graph.
     StepsRemoved {
@@ -495,6 +473,7 @@ impl EventKind {
             Self::StepReady { .. } => "step_ready",
             Self::StepPreparing { .. } => "step_preparing",
             Self::StepsAdded { .. } => "steps_added",
+            Self::RouteChosen { .. } => "route_chosen",
             Self::StepsRemoved { .. } => "steps_removed",
             Self::StepsRestored { .. } => "steps_restored",
             Self::EditUndone { .. } => "edit_undone",
@@ -539,6 +518,7 @@ impl EventKind {
             | Self::StepPreparing { step }
             | Self::StepsAdded { by: Some(step), .. }
             | Self::StepRewired { step, .. }
+            | Self::RouteChosen { step, .. }
             | Self::StepWaiting { step, .. }
             | Self::StepSkipped { step, .. }
             | Self::StepSucceeded { step, .. }
@@ -608,59 +588,5 @@ impl EventKind {
             Self::StepWaiting { why, .. } => why.agents_mut().iter_mut().for_each(|agent| *agent = map(*agent)),
             _ => {}
         }
-    }
-}
-
-/// What a command that was accepted did to steps, read from the events that it led to.
-#[must_use]
-pub fn done<'e>(events: impl IntoIterator<Item = &'e EventKind>) -> Done {
-    let mut done = Done::default();
-    let note = |list: &mut Vec<StepId>, step: StepId| {
-        if !list.contains(&step) {
-            list.push(step);
-        }
-    };
-    for event in events {
-        match event {
-            EventKind::StepCancelling { step, because: None }
-            | EventKind::StepCancelled { step, because: None, .. } => {
-                note(&mut done.cancelled, *step);
-            }
-            EventKind::StepCancelled { step, because: Some(of), .. } if of == step => {
-                note(&mut done.cancelled, *step);
-            }
-            EventKind::StepCancelling { step, because: Some(_) }
-            | EventKind::StepCancelled { step, because: Some(_), .. } => note(&mut done.dependents, *step),
-            EventKind::StepTakenOver { step, then: TakeOver::Reassign(_) } => note(&mut done.reassigned, *step),
-            _ => {}
-        }
-    }
-    done
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_of_a_command_is_what_its_events_did_to_steps() {
-        let cancelled = |step, because: Option<u32>| EventKind::StepCancelled {
-            step: StepId(step),
-            because: because.map(StepId),
-            cause: None,
-        };
-        let events = [
-            EventKind::StepCancelling { step: StepId(1), because: None },
-            cancelled(1, None),
-            cancelled(2, Some(1)),
-            cancelled(3, Some(3)),
-            EventKind::StepTakenOver { step: StepId(4), then: TakeOver::Reassign(None) },
-            EventKind::StepTakenOver { step: StepId(5), then: TakeOver::Skip },
-            EventKind::RunResumed,
-        ];
-        let steps = |ids: &[u32]| ids.iter().copied().map(StepId).collect::<Vec<_>>();
-        let expected = Done { cancelled: steps(&[1, 3]), dependents: steps(&[2]), reassigned: steps(&[4]) };
-        assert_eq!(done(&events), expected);
-        assert_eq!(done(&[]), Done::default());
     }
 }

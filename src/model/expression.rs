@@ -10,7 +10,7 @@
 //! Here texts are only taken apart: whether a filter is jq is for the compiler to say. A filter that does nothing but
 //! follow a path (`.a.b[0]`) is known as such, because it can be answered at once by [`follow`].
 
-use crate::model::mapping::{INDEX_MAX, PATH_PARTS_MAX, Part, Path};
+use crate::model::path::{INDEX_MAX, PATH_PARTS_MAX, Part, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;

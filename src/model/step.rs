@@ -52,6 +52,8 @@ pub enum Work {
     },
     /// What other steps returned is brought together, by the built-in agent for that.
     Aggregate(Box<Aggregate>),
+    /// What it is told is looked at, and a path of templates is done in its place.
+    Route,
     /// Another workflow is done in its place, with `with` laid over its data.
     Uses {
         /// The file it was read from, as it is named.
@@ -237,6 +239,9 @@ pub struct Step {
     /// What an attempt takes of its agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// The template that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Name>,
     /// Nothing else of its run is at work while it is.
     #[serde(default)]
     pub alone: bool,
@@ -287,6 +292,7 @@ impl Step {
             semaphore: None,
             within: None,
             resources: None,
+            template: None,
             alone: false,
             expect: None,
             expand: None,
@@ -300,7 +306,7 @@ impl Step {
             Work::Run { .. } | Work::Command { .. } => PROCESS_CAPABILITY,
             Work::Capability { capability } => capability,
             Work::Agent { agent } => agent,
-            Work::Approval { .. } | Work::Uses { .. } => "",
+            Work::Approval { .. } | Work::Uses { .. } | Work::Route => "",
             Work::Aggregate(_) => COMBINE_CAPABILITY,
         }
     }

@@ -4,6 +4,7 @@ use super::completion::Failure;
 use super::id::{AgentId, Name, RunId, StepId};
 use super::policy::Mode;
 use super::quality::Scores;
+use super::route::Decision;
 use super::state::{BreakerState, Broken, EndCause, RunState, RunStatus, SkipReason, StepState, WaitReason};
 use super::time::Micros;
 use super::workflow::Workflow;
@@ -418,6 +419,10 @@ pub struct RunSummary {
     pub data: Value,
     /// What each step returned, in the order of the file.
     pub outputs: Vec<(Name, Arc<Value>)>,
+    /// What its routing steps decided, in this order.
+    pub routes: Vec<(Name, Decision)>,
+    /// Agents of templates: how often one was made, and how often one that was there was taken again.
+    pub pool: (u32, u32),
     /// The value of the workflow's `result`, if it has one and it could be computed.
     pub result: Option<Arc<Value>>,
     /// From start to end.

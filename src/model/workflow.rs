@@ -4,7 +4,9 @@ use super::agent::{Agent, AgentKind, Builtin};
 use super::aggregate::Aggregate;
 use super::id::{Name, StepId};
 use super::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
+use super::route::Route;
 use super::step::{EnvMap, Step};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,6 +63,12 @@ pub struct Workflow {
     pub agents: Vec<Agent>,
     /// Steps in the order of the file.
     pub steps: Vec<Step>,
+    /// Named steps that routing steps are done by.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub templates: IndexMap<Name, Step>,
+    /// Ways that routing steps go; where none fits the input itself decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
     /// What the run's result is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Aggregate>,
@@ -87,6 +95,8 @@ impl Workflow {
             on_threshold_missed: OnThresholdMissed::default(),
             agents,
             steps,
+            templates: IndexMap::new(),
+            routes: Vec::new(),
             result: None,
         }
     }

@@ -188,6 +188,10 @@ fn control_members(kind: &EventKind, names: &Names) -> Value {
             let all = (first.index()..first.index() + added.count()).map(StepId::from_index);
             json!({"steps": all.map(|step| names.step(step)).collect::<Vec<_>>()})
         }
+        EventKind::RouteChosen { decision, .. } => {
+            let path: Vec<&str> = decision.path.iter().map(|name| &**name).collect();
+            json!({"path": path, "reason": decision.reason, "cached": decision.cached})
+        }
         EventKind::StepsRemoved { steps, .. } => {
             json!({"steps": steps.iter().map(|step| names.step(*step)).collect::<Vec<_>>()})
         }

@@ -5,7 +5,7 @@
 
 use crate::model::expression::Expression;
 use crate::model::id::StepId;
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use crate::model::step::{Need, NeedOn, Step};
 use crate::model::time::Micros;
 use crate::model::view::Shape;

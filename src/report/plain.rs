@@ -195,6 +195,10 @@ fn step_line(kind: &EventKind, names: &Names, now: Micros) -> Option<String> {
             format!("is done by {}", joined(*first, added, names))
         }
         EventKind::StepsAdded { first, added, .. } => format!("brings {}", joined(*first, added, names)),
+        EventKind::RouteChosen { decision, .. } => {
+            let path: Vec<String> = decision.path.iter().map(ToString::to_string).collect();
+            format!("goes by {}: {}", list(&path), message(&decision.reason))
+        }
         EventKind::StepRewired { needs, .. } if needs.is_empty() => "needs nothing now".to_owned(),
         EventKind::StepRewired { needs, .. } => {
             format!("needs {} now", named(needs.iter().map(|need| need.step), names))

@@ -3,6 +3,7 @@
 use crate::model::completion::FailureClass;
 use crate::model::id::Name;
 use crate::model::quality::Scores;
+use crate::model::route::Decision;
 use crate::model::state::{EndCause, RunState, RunStatus, StepState};
 use crate::model::time::Micros;
 use crate::model::view::{Counts, Figures, Phases, RunSummary, Saving, StepError};
@@ -98,8 +99,8 @@ fn metadata(summary: &RunSummary) -> Value {
         "steps": steps(&summary.counts),
         "strategy": summary.mode.word(),
         "strategy_reason": summary.mode_reason,
-        "routes": [],
-        "pool": {"made": 0, "reused": 0},
+        "routes": summary.routes.iter().map(route).collect::<Vec<_>>(),
+        "pool": {"made": summary.pool.0, "reused": summary.pool.1},
         "quality": quality(summary),
         "resources": summary.usage.map(|usage| usage_json(&usage)),
         "error_rate": summary.figures.error_rate,
@@ -111,6 +112,11 @@ fn metadata(summary: &RunSummary) -> Value {
         "undone": names(&summary.undone),
         "asks": names(&summary.asks),
     })
+}
+
+/// Where a routing step went, and why.
+fn route((step, made): &(Name, Decision)) -> Value {
+    json!({"step": &**step, "path": names(&made.path), "reason": made.reason, "cached": made.cached})
 }
 
 /// How good the outputs are that were looked at: the mean of each score, and every step's own.

@@ -97,6 +97,8 @@ pub(crate) fn summary() -> RunSummary {
         seq: 20,
         saving: Saving::default(),
         data: json!({"risk": 0.35}),
+        routes: Vec::new(),
+        pool: (0, 0),
         result: None,
         outputs: vec![("market".into(), Arc::new(json!({"n": 1})))],
         elapsed: Micros::from_secs(8),

@@ -82,6 +82,8 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
         },
         agents: Vec::new(),
         result,
+        templates: indexmap::IndexMap::new(),
+        routes: Vec::new(),
         steps: Vec::new(),
     };
     let agents = fields.get("agents").map(|node| agents(node, faults)).unwrap_or_default();

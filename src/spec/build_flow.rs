@@ -3,7 +3,7 @@
 use crate::model::aggregate::{Aggregate, From, Missing, Operation, Quorum, Strategy, Wait};
 use crate::model::expression::Expression;
 use crate::model::growth::{Expand, ForEach};
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use crate::model::quality::{COMPLETENESS, DOMAINS, Expect, OnFail, Quality};
 use crate::spec::build_policy::success;
 use crate::spec::diagnostic::Code;

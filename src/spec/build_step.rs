@@ -3,7 +3,8 @@
 use crate::model::defaults;
 use crate::model::expression::Expression;
 use crate::model::id::Name;
-use crate::model::mapping::{InputMapping, OutputMapping, Path};
+use crate::model::mapping::{InputMapping, OutputMapping};
+use crate::model::path::Path;
 use crate::model::policy::{OnCancel, OnExhausted, OnUnknown};
 use crate::model::step::{Fallback, NeedOn, StdoutMode, Step, Work};
 use crate::model::time::Micros;
@@ -190,7 +191,7 @@ const fn usual_retries(work: &Work) -> u32 {
     match work {
         Work::Run { .. } | Work::Command { .. } => defaults::PROCESS_RETRIES,
         Work::Capability { .. } | Work::Agent { .. } => defaults::AGENT_RETRIES,
-        Work::Approval { .. } | Work::Aggregate(_) | Work::Uses { .. } => 0,
+        Work::Approval { .. } | Work::Aggregate(_) | Work::Uses { .. } | Work::Route => 0,
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn choose<'n>(own: Fields<'n>, shared: &Fields<'n>, owner: Span, faul
         _ if !is_known => &[],
         Work::Run { .. } | Work::Command { .. } => &[],
         Work::Approval { .. } => &[&PROCESS_KEYS, &AGENT_KEYS, &COMPUTED_KEYS],
-        Work::Aggregate(_) | Work::Uses { .. } => &[&PROCESS_KEYS, &AGENT_KEYS],
+        Work::Aggregate(_) | Work::Uses { .. } | Work::Route => &[&PROCESS_KEYS, &AGENT_KEYS],
         Work::Capability { .. } | Work::Agent { .. } => &[&PROCESS_KEYS],
     };
     for key in refused.iter().flat_map(|keys| keys.iter()) {

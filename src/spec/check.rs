@@ -198,9 +198,12 @@ const fn asked(work: &Work, span: Span) -> Option<(bool, &Name, Span)> {
     match work {
         Work::Agent { agent } => Some((true, agent, span)),
         Work::Capability { capability } => Some((false, capability, span)),
-        Work::Run { .. } | Work::Command { .. } | Work::Approval { .. } | Work::Aggregate(_) | Work::Uses { .. } => {
-            None
-        }
+        Work::Run { .. }
+        | Work::Command { .. }
+        | Work::Approval { .. }
+        | Work::Aggregate(_)
+        | Work::Uses { .. }
+        | Work::Route => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Data from outside the file: the options `--data` and `--set`, laid over the file's own.
 
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::json;

@@ -2,7 +2,7 @@
 //! also come from where a file does not show it, and large workflows are looked at as far as a fixed effort reaches.
 
 use crate::model::id::{Name, StepId};
-use crate::model::mapping::{Part, Path};
+use crate::model::path::{Part, Path};
 use crate::model::step::Need;
 use crate::spec::build::Draft;
 use crate::spec::diagnostic::Code;

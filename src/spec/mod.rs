@@ -58,7 +58,7 @@ mod words;
 mod yaml;
 
 use crate::model::agent::Agent;
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use crate::model::policy::Mode;
 use crate::model::workflow::Workflow;
 pub use diagnostic::{Code, Diagnostic, Severity, render_all};

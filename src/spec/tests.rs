@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::agent::AgentKind;
 use crate::model::expression::Expression;
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use crate::model::policy::{Jitter, Recovery, Success};
 use crate::model::rng::Rng;
 use crate::model::step::{EnvValue, Fallback, NeedOn, StdoutMode, Work};

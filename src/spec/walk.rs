@@ -3,7 +3,7 @@
 //! It builds nothing. Whoever builds from the tree afterwards ([`Fields`]) may take what is well-formed and pass over
 //! what is not: the fault is on the list, and a file with errors never becomes a workflow.
 
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use crate::model::time::{BadDuration, Micros, duration, seconds_to_micros};
 use crate::spec::computed;
 use crate::spec::diagnostic::Code;

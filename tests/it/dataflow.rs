@@ -18,7 +18,8 @@ use upbeat::model::time::Micros;
 use upbeat::model::view::RunSummary;
 use upbeat::model::workflow::Workflow;
 use upbeat::runtime::clock::ClockKind;
-use upbeat::runtime::handle::{Handle, RunOrder};
+use upbeat::runtime::handle::{Handle, Origin, RunOrder};
+use upbeat::runtime::store::disk::{Store, SyncMode};
 use upbeat::runtime::{Config, start};
 
 /// A run that has ended.
@@ -46,13 +47,22 @@ impl Told {
 
 /// Runs a workflow to its end; `meanwhile` may look and send commands.
 fn told_while(clock: ClockKind, workflow: Workflow, meanwhile: impl AsyncFnOnce(&Handle, RunId)) -> Told {
-    let runtime = start(Config { clock, speed: 1.0, program: PROGRAM.into(), store: None }).unwrap();
+    told_in(None, clock, workflow, meanwhile)
+}
+
+fn told_in(
+    store: Option<(Store, SyncMode)>,
+    clock: ClockKind,
+    workflow: Workflow,
+    meanwhile: impl AsyncFnOnce(&Handle, RunId),
+) -> Told {
+    let runtime = start(Config { clock, speed: 1.0, program: PROGRAM.into(), store }).unwrap();
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio.block_on(async {
         let work = async {
             let handle = runtime.handle().clone();
-            let order =
-                RunOrder { workflow: Arc::new(workflow), name: "run-1".into(), seed: 7, origin: None, reuse: None };
+            let origin = Some(Origin::default());
+            let order = RunOrder { workflow: Arc::new(workflow), name: "run-1".into(), seed: 7, origin, reuse: None };
             let run = handle.load(order).await.unwrap();
             handle.command(Command::Start { run }).await.unwrap();
             meanwhile(&handle, run).await;
@@ -190,8 +200,11 @@ fn under_the_virtual_clock_the_same_seed_gives_the_same_journal() {
         assert!(step.index() % 5 == 2 && failure.class == FailureClass::QualityRejected, "{failure:?}");
     }
     assert!(!first.failures().is_empty() && first.summary.counts.of(StepState::Skipped) > 0);
-    for _ in 0..3 {
-        assert_eq!(told(ClockKind::Virtual, busy()).journal(), first.journal());
+    let folder = tempfile::tempdir().unwrap();
+    for (name, sync) in [("a", Some(SyncMode::Normal)), ("b", Some(SyncMode::Full)), ("c", None)] {
+        let store = sync.map(|sync| (Store::open(&folder.path().join(name)).unwrap(), sync));
+        let again = told_in(store, ClockKind::Virtual, busy(), async |_, _| {});
+        assert_eq!(again.journal(), first.journal(), "neither load nor disk shows");
     }
 }
 

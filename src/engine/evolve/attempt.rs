@@ -46,6 +46,13 @@ fn start(run: &mut Run, step: StepId, (attempt, agent): (u32, AgentId), fallback
         run.gates.take(step);
     }
     run.meters.attempts += 1;
+    if let Some(template) = run.spec(step).template.clone() {
+        let idle = run.meters.idle.entry(template).or_default();
+        let (made, reused) = if *idle == 0 { (1, 0) } else { (0, 1) };
+        *idle -= reused;
+        run.meters.made += made;
+        run.meters.reused += reused;
+    }
     run.active += 1;
     run.meters.active_max = run.meters.active_max.max(run.active);
     run.meters.agents_used.insert(agent);
@@ -83,6 +90,9 @@ fn end(run: &mut Run, step: StepId, at: Micros, failure: Option<Arc<Failure>>, u
     run.meters.busy += worked;
     if !current.undo {
         run.gates.give_back(step);
+    }
+    if let Some(template) = run.spec(step).template.clone() {
+        *run.meters.idle.entry(template).or_default() += 1;
     }
     if let Some(usage) = usage {
         let total = run.meters.usage.get_or_insert_default();

@@ -31,6 +31,10 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
                 done(run, *edit).rewired.push((*step, before));
             }
         }
+        EventKind::RouteChosen { step, input, decision } => {
+            run.step_mut(*step).input = Some(input.clone());
+            run.routed.push((*step, decision.clone()));
+        }
         EventKind::EditUndone { edit } => run.edits.retain(|done| done.number != *edit),
         _ => {}
     }

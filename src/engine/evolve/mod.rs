@@ -12,7 +12,7 @@ mod undo;
 use super::redefine;
 use super::world::World;
 use crate::model::event::{Event, EventKind};
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use serde_json::Value;
 
 /// Applies one event.
@@ -50,6 +50,7 @@ pub(crate) fn evolve(world: &mut World, event: &Event) {
         | EventKind::StepsRemoved { .. }
         | EventKind::StepsRestored { .. }
         | EventKind::EditUndone { .. }
+        | EventKind::RouteChosen { .. }
         | EventKind::StepRewired { .. } => growth::evolve(run, event),
         EventKind::StepCompensating { .. }
         | EventKind::StepCompensated { .. }

@@ -6,7 +6,7 @@ use crate::model::bug::{Bug, seeded};
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::event::{Event, EventKind, TakeOver};
 use crate::model::id::{AgentId, StepId};
-use crate::model::mapping::Path;
+use crate::model::path::Path;
 use crate::model::policy::OnCancel;
 use crate::model::state::{EndCause, StepState, WaitReason};
 use crate::model::step::NeedOn;

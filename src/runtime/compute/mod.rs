@@ -27,7 +27,6 @@ use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, Evaluator, run_value};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Computes. Clones share one evaluator.
 #[derive(Clone, Debug)]
@@ -60,7 +59,7 @@ impl Calculator {
             Some(_) => None,
         };
         if let Some(workflow) = ended {
-            return asker.result(workflow.result.as_ref()).await.map(|value| Found::Result(Arc::new(value)));
+            return asker.result(workflow).await;
         }
         let Some(step) = step else { return Err("nothing was asked".to_owned()) };
         if asked.parts.condition && !asker.condition(step).await? {

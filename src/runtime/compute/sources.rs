@@ -3,7 +3,8 @@
 use super::Asker;
 use super::templates::EvaluationFault;
 use crate::model::aggregate::{Aggregate, From};
-use crate::model::computation::Prepared;
+use crate::model::computation::{Found, Prepared};
+use crate::model::workflow::Workflow;
 use crate::runtime::agents::builtin::{Sources, combine, found, text_of};
 use crate::runtime::apart::apart;
 use serde_json::Value;
@@ -18,13 +19,14 @@ impl Asker<'_> {
     }
 
     /// The value of a workflow's `result`.
-    pub(super) async fn result(&self, declared: Option<&Aggregate>) -> Result<Value, String> {
-        let Some(aggregate) = declared else {
+    pub(super) async fn result(&self, workflow: &Workflow) -> Result<Found, String> {
+        let Some(aggregate) = &workflow.result else {
             return Err("the workflow declares no `result`".to_owned());
         };
         let sources = self.sources(aggregate).await.map_err(|why| format!("`result`: {why}"))?;
         let combined = combine(self.evaluator, &self.around, &aggregate.strategy, aggregate.missing, sources).await;
-        combined.map(|combined| combined.value).map_err(|failure| format!("`result`: {}", failure.message))
+        let value = combined.map_err(|failure| format!("`result`: {}", failure.message))?.value;
+        Ok(Found::Result(Arc::new(value)))
     }
 
     async fn sources(&self, aggregate: &Aggregate) -> Result<Sources, String> {

@@ -1,7 +1,7 @@
 //! Values with filters in their texts, at any depth.
 
 use crate::model::expression::Expression;
-use crate::model::mapping::{Part, Path};
+use crate::model::path::{Part, Path};
 use crate::runtime::agents::builtin::text_of;
 use crate::runtime::evaluate::{Around, EvaluationError, Evaluator};
 use serde_json::Value;

@@ -29,8 +29,9 @@ use works::{Found, Works};
 use crate::engine::{Engine, Input, Outbox};
 use crate::model::command::{Command, Done, Rejection};
 use crate::model::completion::{Completion, Outcome};
+use crate::model::done::done;
 use crate::model::effect::{Effect, Timer};
-use crate::model::event::{self, Event, EventKind};
+use crate::model::event::{Event, EventKind};
 use crate::model::id::{RunId, StepId};
 use crate::model::time::Micros;
 use crate::runtime::clock::{Clock, ClockKind};
@@ -128,7 +129,7 @@ enum Wake {
     /// An agent was found well or unwell.
     Found(Input),
     /// Work without a process is done.
-    Worked(Found),
+    Worked(Vec<Found>),
     Due,
     Publish,
     /// Subscribers have waited for long enough.
@@ -195,7 +196,7 @@ impl Driver {
                     self.commit().await;
                 }
                 Wake::Worked(found) => {
-                    self.take_found(found);
+                    found.into_iter().for_each(|found| self.take_found(found));
                     self.commit().await;
                 }
                 Wake::Stored(heard) => self.stored(heard).await,
@@ -239,13 +240,14 @@ impl Driver {
             return Wake::Due;
         }
         let due_at = next_due.and_then(|at| self.clock.instant(at)).max(self.patient_until);
+        let hears_works = !full && (self.is_real() || self.ledger.is_settled());
         let publish_at = self.dirty.then_some(self.postponed.unwrap_or(self.publish_after));
         tokio::select! {
             biased;
             request = self.inbox.requests.recv() => request.map_or(Wake::Deserted, |r| Wake::Request(Box::new(r))),
             heard = self.ledger.heard() => Wake::Stored(heard),
             Some(completion) = self.ended.recv(), if !full => Wake::Ended(completion),
-            Some(found) = self.works.next(), if !full => Wake::Worked(found),
+            Some(found) = self.works.next(), if hears_works => Wake::Worked(found),
             Some(verdict) = self.beside.verdict(), if !full => Wake::Found(verdict),
             () = sleep_until(due_at), if next_due.is_some() => Wake::Again,
             () = sleep_until(publish_at) => Wake::Publish,
@@ -369,7 +371,7 @@ impl Driver {
         self.tell_load_before(&command);
         let now = self.clock.now();
         let verdict = self.engine.handle(now, &Input::Command(command), &mut self.outbox);
-        let done = event::done(self.outbox.events.iter().map(|event| &event.kind));
+        let done = done(self.outbox.events.iter().map(|event| &event.kind));
         self.hold(now);
         verdict.map(|()| done)
     }

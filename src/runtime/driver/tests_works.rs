@@ -29,13 +29,18 @@ fn expecting() -> AttemptOrder {
     order
 }
 
-async fn next(driver: &mut Driver) -> Found {
-    driver.works.next().await.unwrap()
+async fn hear(driver: &mut Driver) {
+    let found = driver.works.next().await.unwrap();
+    found.into_iter().for_each(|found| driver.take_found(found));
 }
 
-async fn hear(driver: &mut Driver) {
-    let found = next(driver).await;
-    driver.take_found(found);
+/// The numbers of the works that are heard next.
+async fn numbers(works: &mut Works) -> Vec<u64> {
+    let number = |found| match found {
+        Found::Outcome(_, work, _) => work,
+        Found::Computed(computed) => panic!("{computed:?}"),
+    };
+    works.next().await.unwrap_or_default().into_iter().map(number).collect()
 }
 
 #[test]
@@ -52,8 +57,7 @@ fn works_are_heard_in_the_order_in_which_they_were_begun_or_as_they_end() {
             let _ = release.send(());
             Outcome::Stopped
         });
-        assert!(matches!(works.next().await, Some(Found::Outcome(_, 1, _))));
-        assert!(matches!(works.next().await, Some(Found::Outcome(_, 2, _))));
+        assert_eq!(numbers(&mut works).await, [1, 2]);
         assert!(works.is_empty() && works.next().await.is_none());
         let mut works = Works::new(true);
         let (release, wait) = oneshot::channel::<()>();
@@ -62,9 +66,9 @@ fn works_are_heard_in_the_order_in_which_they_were_begun_or_as_they_end() {
             Outcome::Stopped
         });
         works.find(KEY, 2, async { Outcome::Stopped });
-        assert!(matches!(works.next().await, Some(Found::Outcome(_, 2, _))), "nobody waits for the slower one");
+        assert_eq!(numbers(&mut works).await, [2], "nobody waits for the slower one");
         release.send(()).unwrap();
-        assert!(matches!(works.next().await, Some(Found::Outcome(_, 1, _))));
+        assert_eq!(numbers(&mut works).await, [1]);
     });
 }
 
@@ -73,7 +77,8 @@ fn work_that_breaks_is_a_failure_of_its_attempt() {
     block_on(async {
         let mut works = Works::new(true);
         works.find(KEY, 1, async { panic!("on purpose") });
-        let Some(Found::Outcome(_, _, Outcome::Failed(failure))) = works.next().await else { panic!("no failure") };
+        let found = works.next().await.unwrap_or_default();
+        let [Found::Outcome(_, _, Outcome::Failed(failure))] = &found[..] else { panic!("{found:?}") };
         assert_eq!(failure.class, FailureClass::Permanent);
     });
 }
@@ -171,8 +176,10 @@ fn questions_are_answered_by_the_driver() {
         for ticket in 0..10 {
             driver.perform(Effect::Compute(Box::new(asked(ticket))), Micros::ZERO);
         }
-        for ticket in 0..10 {
-            let Found::Computed(computed) = next(&mut driver).await else { panic!("no answer") };
+        let found = driver.works.next().await.unwrap();
+        assert_eq!(found.len(), 10);
+        for (ticket, found) in (0..).zip(found) {
+            let Found::Computed(computed) = found else { panic!("no answer") };
             assert_eq!((computed.step, computed.ticket), (Some(StepId(0)), ticket));
             let Ok(computation::Found::Input(prepared)) = computed.found else { panic!("{:?}", computed.found) };
             assert_eq!(*prepared.input, json!({ "x": ticket }));

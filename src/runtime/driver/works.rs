@@ -1,8 +1,8 @@
 //! Work that answers later without a process: questions of the engine's, built-in agents, answers that are completed.
 //!
-//! Each is a task of its own. Under the virtual clock time stands still while one is under way, and they are heard in the
-//! order in which they were begun, whichever ends first: two runs of the same seed have the same journal. Under the real
-//! clock they are heard as they end.
+//! Each is a task of its own. Under the virtual clock time stands still while one is under way, and they are heard when all of
+//! them have ended, in the order in which they were begun: neither the machine's load nor its disk shows in the journal,
+//! so two runs of the same seed have the same one. Under the real clock they are heard as they end.
 
 use super::AttemptKey;
 use crate::model::completion::{Failure, FailureClass, Outcome};
@@ -25,7 +25,8 @@ type Work = Pin<Box<dyn Future<Output = Found> + Send>>;
 
 /// What is under way.
 pub(super) enum Works {
-    InOrder(FuturesOrdered<Work>),
+    /// And what has ended before the others.
+    InOrder(FuturesOrdered<Work>, Vec<Found>),
     AsTheyEnd(FuturesUnordered<Work>),
 }
 
@@ -34,21 +35,31 @@ const BROKE: &str = "upbeat broke at this; please report it";
 
 impl Works {
     pub(super) fn new(is_real: bool) -> Self {
-        if is_real { Self::AsTheyEnd(FuturesUnordered::new()) } else { Self::InOrder(FuturesOrdered::new()) }
+        if is_real {
+            Self::AsTheyEnd(FuturesUnordered::new())
+        } else {
+            Self::InOrder(FuturesOrdered::new(), Vec::new())
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Self::InOrder(works) => works.is_empty(),
+            Self::InOrder(works, ended) => works.is_empty() && ended.is_empty(),
             Self::AsTheyEnd(works) => works.is_empty(),
         }
     }
 
-    /// The next one to be heard; `None`: none is under way. May be dropped and asked again.
-    pub(super) async fn next(&mut self) -> Option<Found> {
+    /// What is to be heard next; `None`: none is under way. May be dropped and asked again. Under the virtual clock it is to
+    /// be asked only when everything that was decided has been performed: what is under way then does not depend on the disk.
+    pub(super) async fn next(&mut self) -> Option<Vec<Found>> {
         match self {
-            Self::InOrder(works) => works.next().await,
-            Self::AsTheyEnd(works) => works.next().await,
+            Self::InOrder(works, ended) => {
+                while let Some(found) = works.next().await {
+                    ended.push(found);
+                }
+                Some(std::mem::take(ended)).filter(|all| !all.is_empty())
+            }
+            Self::AsTheyEnd(works) => works.next().await.map(|found| vec![found]),
         }
     }
 
@@ -73,7 +84,7 @@ impl Works {
 
     fn push(&mut self, work: Work) {
         match self {
-            Self::InOrder(works) => works.push_back(work),
+            Self::InOrder(works, _) => works.push_back(work),
             Self::AsTheyEnd(works) => works.push(work),
         }
     }

@@ -5,7 +5,8 @@
 use crate::model::agent::{Agent, AgentKind, Simulated};
 use crate::model::expression::Expression;
 use crate::model::id::{Name, StepId};
-use crate::model::mapping::{InputMapping, OutputMapping, Path};
+use crate::model::mapping::{InputMapping, OutputMapping};
+use crate::model::path::Path;
 use crate::model::policy::{
     BreakerPolicy, Jitter, Mode, OnCancel, OnExhausted, OnThresholdMissed, OnUnknown, RateLimit, Recovery, Resources,
     RetryBudget, Success,

@@ -322,6 +322,8 @@ pub(crate) fn summary(view: &EngineView) -> RunSummary {
         seq: 20,
         saving: Saving::default(),
         data: json!({}),
+        routes: Vec::new(),
+        pool: (0, 0),
         result: None,
         outputs: Vec::new(),
         elapsed: s(90),

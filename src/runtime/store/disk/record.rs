@@ -192,6 +192,7 @@ impl Decoder {
             let value = self.value(hash, lookup).map_err(|what| damage(&what))?;
             match &mut kind {
                 EventKind::StepReady { input, .. } => *input = Some(value),
+                EventKind::RouteChosen { input, .. } => *input = value,
                 EventKind::StepSucceeded { output, .. } => *output = value,
                 EventKind::StepsAdded { added: Addition::Items(items), .. } => *items = value,
                 EventKind::ResultReady { value: result, .. } => *result = Some(value),
@@ -230,6 +231,10 @@ fn part(kind: &EventKind) -> Option<(EventKind, &Arc<Value>)> {
         EventKind::StepsAdded { by, first, added: Addition::Items(items), edit } => {
             let added = Addition::Items(Arc::default());
             Some((EventKind::StepsAdded { by: *by, first: *first, added, edit: *edit }, items))
+        }
+        EventKind::RouteChosen { step, input, decision } => {
+            let decision = decision.clone();
+            Some((EventKind::RouteChosen { step: *step, input: Arc::default(), decision }, input))
         }
         EventKind::ResultReady { value: Some(value), failure } => {
             Some((EventKind::ResultReady { value: None, failure: failure.clone() }, value))

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::completion::{EndProof, Failure, FailureClass, Usage};
 use crate::model::event::{EndingWhy, Event, EventKind};
 use crate::model::id::{AgentId, RunId, StepId};
-use crate::model::mapping::Path as DataPath;
+use crate::model::path::Path as DataPath;
 use crate::model::policy::Mode;
 use crate::model::state::{EndCause, RunState, RunStatus, SkipReason, WaitReason};
 use crate::model::time::Micros;

@@ -181,6 +181,7 @@ fn asks_for(step: &Step) -> String {
         Work::Command { argv } => format!("command: {}", safe(&argv.join(" "))),
         Work::Capability { capability } => format!("capability {}", safe(capability)),
         Work::Agent { agent } => format!("agent {}", safe(agent)),
+        Work::Route => "a path of templates, chosen by its input".to_owned(),
         Work::Uses { file, .. } => format!("the workflow {}", safe(file)),
         Work::Aggregate(_) => "what others returned, brought together".to_owned(),
         Work::Approval { prompt, .. } => format!("a person: {}", safe(prompt.lines().next().unwrap_or_default())),
