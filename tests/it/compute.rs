@@ -8,7 +8,7 @@ use std::sync::Arc;
 use upbeat::model::agent::{Agent, AgentKind, Builtin, ProcessAgent, Simulated};
 use upbeat::model::aggregate::{Aggregate, From, Missing, Operation, Quorum, Strategy, Wait};
 use upbeat::model::completion::{FailureClass, Outcome};
-use upbeat::model::computation::{Computation, Found, Parts, Prepared};
+use upbeat::model::computation::{Computation, Found, Parts, Prepared, ProcessValues};
 use upbeat::model::defaults;
 use upbeat::model::effect::AttemptOrder;
 use upbeat::model::expression::Expression;
@@ -19,7 +19,10 @@ use upbeat::model::policy::Success;
 use upbeat::model::quality::{Expect, OnFail, Quality, Scores};
 use upbeat::model::step::{EnvValue, Step, Work};
 use upbeat::model::workflow::Workflow;
+use upbeat::runtime::agents::process;
+use upbeat::runtime::clock::{Clock, ClockKind};
 use upbeat::runtime::compute::Calculator;
+use upbeat::runtime::reaper::Pool;
 
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -202,6 +205,25 @@ fn a_process_gets_computed_arguments_and_variables() {
         Arc::make_mut(&mut question.workflow).agents =
             vec![Agent::new("sim", AgentKind::Simulated(Simulated::default()), "any")];
         assert_eq!(prepared(question).await.unwrap().process, None, "no process could do it");
+    });
+}
+
+#[test]
+fn what_was_computed_reaches_the_process() {
+    run(async {
+        let script = "printf '%s|%s|%s|%s' \"$1\" \"$MADE\" \"$PLAIN\" \"$UPBEAT_IN_K\"";
+        let argv = |last: &str| ["sh", "-c", script, "sh", last].map(str::to_owned).to_vec();
+        let mut step = Step::new("s", Work::Command { argv: argv("${{ .x }}") });
+        let variable = |name: &str, text: &str| (name.to_owned(), EnvValue::Text(text.to_owned()));
+        step.env = vec![variable("MADE", "n=${{ .n }}"), variable("PLAIN", "plain")];
+        let agent = AgentKind::Builtin { builtin: Builtin::Process };
+        let mut order = order(step, Agent::new("builtin.process", agent, "local process"), json!({"k": [1]}));
+        let env = [("MADE", "n=2"), ("PLAIN", "another")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        order.process = Some(Arc::new(ProcessValues { argv: Some(argv("two words")), env: env.to_vec() }));
+        let log = process::Log::new(Arc::default(), Clock::new(ClockKind::Real), &order);
+        let (_grip, work) = process::attempt(Arc::new(Pool::new(PROGRAM.into())), &order, log);
+        let Outcome::Succeeded { output, .. } = work.await.outcome else { panic!("it failed") };
+        assert_eq!(output["stdout"], "two words|n=2|plain|[1]", "a text without filters is not replaced");
     });
 }
 
