@@ -47,7 +47,7 @@ impl Calculator {
             Judged::Fit(scores) => order.spec().expect.is_some().then(|| Arc::new(scores)),
             Judged::Unfit(failure) => return Outcome::Failed(failure),
         };
-        match growth::brought(self.read_steps, order, &output).await {
+        match growth::brought(self.read_steps, order, &output) {
             Ok(brings) => Outcome::Succeeded { output, scores, brings },
             Err(failure) => Outcome::Failed(failure),
         }

@@ -3,7 +3,6 @@
 use crate::model::completion::{Failure, FailureClass};
 use crate::model::effect::AttemptOrder;
 use crate::model::growth::NewStep;
-use crate::runtime::apart::apart;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -11,19 +10,17 @@ use std::sync::Arc;
 /// with them.
 pub type ReadSteps = fn(&Value, &AttemptOrder) -> Result<Vec<NewStep>, String>;
 
-/// What an output brings; `None`: the step does not expand. Read apart: there may be many steps, with filters in them.
-pub(super) async fn brought(
+/// What an output brings; `None`: the step does not expand.
+pub(super) fn brought(
     read: ReadSteps,
     order: &AttemptOrder,
-    output: &Arc<Value>,
+    output: &Value,
 ) -> Result<Option<Arc<Vec<NewStep>>>, Failure> {
     if order.undo || order.spec().expand.is_none() {
         return Ok(None);
     }
-    let (order, output) = (order.clone(), output.clone());
     let malformed = |why: String| {
         Failure::new(FailureClass::MalformedOutput, format!("the steps of the output cannot join the run: {why}"))
     };
-    let steps = apart(move || read(&output, &order)).await?;
-    steps.map(|steps| Some(Arc::new(steps))).map_err(malformed)
+    read(output, order).map(|steps| Some(Arc::new(steps))).map_err(malformed)
 }

@@ -28,6 +28,7 @@ use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, Evaluator, run_value};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Computes. Clones share one evaluator.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl Calculator {
         let around = Around::new(asked.item.as_ref(), run).with_outputs(outputs_of(&asked).await?);
         let asker = Asker { evaluator: &self.evaluator, around, asked: &asked };
         let Some(step) = asked.step else {
-            return asker.result(&asked.workflow).await;
+            return asker.result().await.map(|value| Found::Result(Arc::new(value)));
         };
         let step = asked.workflow.step(step);
         if asked.parts.condition && !asker.condition(step).await? {
