@@ -8,7 +8,7 @@ use std::sync::Arc;
 use upbeat::model::agent::{Agent, AgentKind, Builtin, ProcessAgent, Simulated};
 use upbeat::model::aggregate::{Aggregate, From, Missing, Operation, Quorum, Strategy, Wait};
 use upbeat::model::completion::{FailureClass, Outcome};
-use upbeat::model::computation::{Computation, Found, Parts, Prepared};
+use upbeat::model::computation::{Computation, Found, Parts, Prepared, ProcessValues};
 use upbeat::model::defaults;
 use upbeat::model::effect::AttemptOrder;
 use upbeat::model::expression::Expression;
@@ -19,7 +19,10 @@ use upbeat::model::policy::Success;
 use upbeat::model::quality::{Expect, OnFail, Quality, Scores};
 use upbeat::model::step::{EnvValue, Step, Work};
 use upbeat::model::workflow::Workflow;
+use upbeat::runtime::agents::process;
+use upbeat::runtime::clock::{Clock, ClockKind};
 use upbeat::runtime::compute::Calculator;
+use upbeat::runtime::reaper::Pool;
 
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -107,17 +110,15 @@ fn a_condition_is_true_as_jq_takes_truth() {
             ("$item == null and $index == null and $outputs == {}", true),
         ] {
             let condition = Some(source(text));
-            let question = Computation {
-                parts: Parts { condition: true, ..Parts::default() },
-                ..asked(Step { condition, ..any("s") })
-            };
+            let question =
+                Computation { parts: Parts { condition: true, items: false }, ..asked(Step { condition, ..any("s") }) };
             let answer = found(question).await.unwrap();
             assert_eq!(matches!(answer, Found::Input(_)), holds, "{text}: {answer:?}");
             assert_eq!(matches!(answer, Found::Refused), !holds, "{text}");
         }
         let broken = Step { condition: Some(source(".user + 1")), ..any("s") };
         assert!(matches!(found(asked(broken.clone())).await, Ok(Found::Input(_))), "it was not asked for");
-        let question = Computation { parts: Parts { condition: true, ..Parts::default() }, ..asked(broken) };
+        let question = Computation { parts: Parts { condition: true, items: true }, ..asked(broken) };
         let why = found(question).await.unwrap_err();
         assert!(why.starts_with("`if`: ") && why.ends_with("(the filter is `.user + 1`)"), "{why}");
     });
@@ -203,11 +204,30 @@ fn a_process_gets_computed_arguments_and_variables() {
 }
 
 #[test]
+fn what_was_computed_reaches_the_process() {
+    run(async {
+        let script = "printf '%s|%s|%s|%s' \"$1\" \"$MADE\" \"$PLAIN\" \"$UPBEAT_IN_K\"";
+        let argv = |last: &str| ["sh", "-c", script, "sh", last].map(str::to_owned).to_vec();
+        let mut step = Step::new("s", Work::Command { argv: argv("${{ .x }}") });
+        let variable = |name: &str, text: &str| (name.to_owned(), EnvValue::Text(text.to_owned()));
+        step.env = vec![variable("MADE", "n=${{ .n }}"), variable("PLAIN", "plain")];
+        let agent = AgentKind::Builtin { builtin: Builtin::Process };
+        let mut order = order(step, Agent::new("builtin.process", agent, "local process"), json!({"k": [1]}));
+        let env = [("MADE", "n=2"), ("PLAIN", "another")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        order.process = Some(Arc::new(ProcessValues { argv: Some(argv("two words")), env: env.to_vec() }));
+        let log = process::Log::new(Arc::default(), Clock::new(ClockKind::Real), &order);
+        let (_grip, work) = process::attempt(Arc::new(Pool::new(PROGRAM.into())), &order, log);
+        let Outcome::Succeeded { output, .. } = work.await.outcome else { panic!("it failed") };
+        assert_eq!(output["stdout"], "two words|n=2|plain|[1]", "a text without filters is not replaced");
+    });
+}
+
+#[test]
 fn items_are_a_list_cut_into_chunks_and_not_too_many() {
     run(async {
         let items = async |text: &str, chunk: Option<u32>| {
             let for_each = Some(ForEach { items: source(text), max_parallel: None, chunk, success: Success::All });
-            let parts = Parts { items: true, ..Parts::default() };
+            let parts = Parts { condition: false, items: true };
             match found(Computation { parts, ..asked(Step { for_each, ..any("s") }) }).await? {
                 Found::Items(items) => Ok((*items).clone()),
                 other => panic!("{other:?}"),

@@ -260,5 +260,9 @@ fn the_guide_lists_its_pages_and_prints_them() {
     let page = upbeat(&["guide", "control"]);
     assert!(page.code == 0 && page.out.starts_with("# Steering a run\n"), "{}", page.out);
     let none = upbeat(&["guide", "contrl"]);
-    assert!(none.code == 2 && none.err.contains("the guide has no page contrl; it has control"), "{}", none.err);
+    assert!(
+        none.code == 2 && none.err.contains("the guide has no page contrl; it has built-in-agents"),
+        "{}",
+        none.err
+    );
 }

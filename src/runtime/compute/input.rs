@@ -9,10 +9,10 @@ use serde_json::Value;
 use std::sync::Arc;
 
 impl Asker<'_> {
-    /// The value of a path or filter over the run's data. `None`: a path that leads nowhere.
+    /// The value of a path or filter over the run's data. `None`: a path that leads nowhere. `place`: where it stands in the
+    /// step.
     pub(super) async fn value(&self, place: &str, expression: &Expression) -> Result<Option<Value>, String> {
         let value = self.evaluator.find(expression, &self.around, &self.asked.data).await;
-        let place = place.trim_matches('`');
         value.map_err(|error| EvaluationFault::new(place, error, expression).message)
     }
 

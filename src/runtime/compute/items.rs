@@ -12,7 +12,7 @@ const ITEMS_MAX: usize = 10_000;
 
 impl Asker<'_> {
     pub(super) async fn items(&self, for_each: &ForEach) -> Result<Arc<Value>, String> {
-        let list = match self.value("`for_each`", &for_each.items).await? {
+        let list = match self.value("for_each", &for_each.items).await? {
             Some(Value::Array(list)) => list,
             Some(other) => {
                 let from = text_of(&for_each.items);

@@ -27,6 +27,7 @@ use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, Evaluator, run_value};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Computes. Clones share one evaluator.
 #[derive(Clone, Debug)]
@@ -98,7 +99,7 @@ impl Asker<'_> {
     /// Whether a step's condition holds, as jq takes truth: null and false are not true, and a path to nothing is not.
     async fn condition(&self, step: &Step) -> Result<bool, String> {
         let Some(condition) = &step.condition else { return Ok(true) };
-        let value = self.value("`if`", condition).await?;
+        let value = self.value("if", condition).await?;
         Ok(!matches!(value, None | Some(Value::Null | Value::Bool(false))))
     }
 }
