@@ -27,7 +27,6 @@ use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, Evaluator, run_value};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Computes. Clones share one evaluator.
 #[derive(Clone, Debug)]

@@ -3,7 +3,8 @@
 use super::Asker;
 use super::templates::EvaluationFault;
 use crate::model::aggregate::{Aggregate, From};
-use crate::model::computation::Prepared;
+use crate::model::computation::{Found, Prepared};
+use crate::model::workflow::Workflow;
 use crate::runtime::agents::builtin::{Sources, combine, found, text_of};
 use crate::runtime::apart::apart;
 use serde_json::Value;
@@ -17,14 +18,15 @@ impl Asker<'_> {
         Ok(Prepared { input: Arc::new(payload), ..Prepared::default() })
     }
 
-    /// The value of the workflow's `result`.
-    pub(super) async fn result(&self) -> Result<Value, String> {
-        let Some(aggregate) = &self.asked.workflow.result else {
+    /// The value of a workflow's `result`.
+    pub(super) async fn result(&self, workflow: &Workflow) -> Result<Found, String> {
+        let Some(aggregate) = &workflow.result else {
             return Err("the workflow declares no `result`".to_owned());
         };
         let sources = self.sources(aggregate).await.map_err(|why| format!("`result`: {why}"))?;
         let combined = combine(self.evaluator, &self.around, &aggregate.strategy, aggregate.missing, sources).await;
-        combined.map(|combined| combined.value).map_err(|failure| format!("`result`: {}", failure.message))
+        let value = combined.map_err(|failure| format!("`result`: {}", failure.message))?.value;
+        Ok(Found::Result(Arc::new(value)))
     }
 
     async fn sources(&self, aggregate: &Aggregate) -> Result<Sources, String> {
