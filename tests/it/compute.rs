@@ -111,14 +111,14 @@ fn a_condition_is_true_as_jq_takes_truth() {
         ] {
             let condition = Some(source(text));
             let question =
-                Computation { parts: Parts { condition: true, items: false }, ..asked(Step { condition, ..any("s") }) };
+                Computation { parts: Parts { condition: true, items: false, result: false }, ..asked(Step { condition, ..any("s") }) };
             let answer = found(question).await.unwrap();
             assert_eq!(matches!(answer, Found::Input(_)), holds, "{text}: {answer:?}");
             assert_eq!(matches!(answer, Found::Refused), !holds, "{text}");
         }
         let broken = Step { condition: Some(source(".user + 1")), ..any("s") };
         assert!(matches!(found(asked(broken.clone())).await, Ok(Found::Input(_))), "it was not asked for");
-        let question = Computation { parts: Parts { condition: true, items: true }, ..asked(broken) };
+        let question = Computation { parts: Parts { condition: true, items: true, result: false }, ..asked(broken) };
         let why = found(question).await.unwrap_err();
         assert!(why.starts_with("`if`: ") && why.ends_with("(the filter is `.user + 1`)"), "{why}");
     });
@@ -227,7 +227,7 @@ fn items_are_a_list_cut_into_chunks_and_not_too_many() {
     run(async {
         let items = async |text: &str, chunk: Option<u32>| {
             let for_each = Some(ForEach { items: source(text), max_parallel: None, chunk, success: Success::All });
-            let parts = Parts { condition: false, items: true };
+            let parts = Parts { condition: false, items: true, result: false };
             match found(Computation { parts, ..asked(Step { for_each, ..any("s") }) }).await? {
                 Found::Items(items) => Ok((*items).clone()),
                 other => panic!("{other:?}"),
