@@ -81,8 +81,8 @@ pub(crate) fn rerun(args: &RerunArgs) -> Result<Next, Stop> {
     let name = saved::find(&kept, &args.saved.run)?;
     let folded = saved::fold(&kept, &name)?;
     mention_changes(&folded);
-    let mut workflow = (*folded.workflow()).clone();
-    let outputs = match &args.from {
+    let mut workflow = folded.declared();
+    let mut outputs = match &args.from {
         // A step of that name wins.
         Some(from) => match checkpoint::number(from).filter(|_| workflow.find(from).is_none()) {
             Some(number) => checkpoint::outputs(&kept, &folded, number)?,
@@ -90,6 +90,8 @@ pub(crate) fn rerun(args: &RerunArgs) -> Result<Next, Stop> {
         },
         None => Vec::new(),
     };
+    // What joined the graph of that run may join this one again.
+    outputs.retain(|(step, _)| step.index() < workflow.steps.len());
     let output = session::output(args.options.output, args.options.headless);
     let clock = clock(&folded);
     if clock == ClockKind::Real {
@@ -192,7 +194,7 @@ fn changed(
         ));
     }
     let mut workflow = loaded.accept(Output::Text)?;
-    let old = folded.workflow();
+    let old = folded.declared();
     workflow.start_folder.clone_from(&old.start_folder);
     let differences = differences(&old, &workflow);
     if differences.is_empty() {

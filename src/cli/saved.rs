@@ -73,7 +73,7 @@ pub(crate) fn fold(kept: &Kept, run: &Name) -> Result<Folded, Stop> {
         }
     };
     let mut folded = Folded { header, last_seq, live, pid, now, files: changed, engine, run: id };
-    if folded.files.is_none() && folded.workflow() == folded.header.workflow {
+    if folded.files.is_none() && folded.declared() == *folded.header.workflow {
         folded.files = Some(folded.header.files.clone());
     }
     Ok(folded)
@@ -103,6 +103,11 @@ impl Folded {
     /// The definition it has now.
     pub(crate) fn workflow(&self) -> Arc<Workflow> {
         self.run_view().workflow
+    }
+
+    /// The same as it was declared: without what joined its graph while it ran.
+    pub(crate) fn declared(&self) -> Workflow {
+        self.engine.declared(self.run)
     }
 
     /// The picture of its engine.

@@ -6,7 +6,7 @@
 
 use super::gates::Gates;
 use super::graph;
-use super::make::{Classes, new_step};
+use super::make::{Classes, dependents, new_step};
 use super::run::{Cut, PartOf, Run};
 use crate::model::expression::Expression;
 use crate::model::growth::{Addition, item_name};
@@ -14,6 +14,7 @@ use crate::model::id::StepId;
 use crate::model::state::{SkipReason, StepState};
 use crate::model::step::{Need, NeedOn, Semaphore, Step};
 use crate::model::time::Micros;
+use crate::model::workflow::Workflow;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -117,6 +118,7 @@ fn append(
     run.undo_home.push(homes.1);
     let mut entry = new_step(&step, homes.0);
     (entry.brought_by, entry.part_of, entry.scope, entry.since) = (brought_by, part_of, scope, at);
+    entry.joined = true;
     run.steps.push(entry);
     Arc::make_mut(&mut run.workflow).steps.push(step);
 }
@@ -167,6 +169,24 @@ pub(crate) fn make_whole(run: &mut Run, step: StepId) {
     }
 }
 
+/// The definition as it was declared: without the steps that joined, and with the needs that were there.
+pub(crate) fn declared(run: &Run) -> Workflow {
+    let mut workflow = (*run.workflow).clone();
+    for id in run.step_ids() {
+        if let Some(cut) = run.step(id).cut.as_ref().filter(|cut| !cut.steps.is_empty()) {
+            workflow.steps[id.index()].needs.clone_from(&cut.before);
+        }
+    }
+    for edit in run.edits.iter().rev() {
+        for (id, needs) in edit.removed.iter().chain(&edit.rewired) {
+            workflow.steps[id.index()].needs.clone_from(needs);
+        }
+    }
+    // Who joins stands behind all that were there.
+    workflow.steps.truncate(run.steps.iter().take_while(|step| !step.joined).count());
+    workflow
+}
+
 /// Computes anew what follows from the graph. `first`: the first of the steps that are new.
 pub(crate) fn changed(run: &mut Run, first: usize) {
     let workflow = run.workflow.clone();
@@ -175,12 +195,7 @@ pub(crate) fn changed(run: &mut Run, first: usize) {
     let mut by_level = shape.order.clone();
     by_level.sort_by_key(|step| shape.level[step.index()]);
     (run.by_level, run.shape) = (Arc::new(by_level), shape);
-    run.dependents = vec![Vec::new(); workflow.steps.len()];
-    for id in workflow.step_ids() {
-        for need in &workflow.step(id).needs {
-            run.dependents[need.step.index()].push((id, need.on));
-        }
-    }
+    run.dependents = dependents(&workflow);
     run.gates = Gates::of(&workflow);
     debug_assert!(run.steps[first..].iter().all(|step| step.state == StepState::Pending));
     run.recount();

@@ -5,10 +5,10 @@ use super::graph;
 use super::meters::Meters;
 use super::ready::ReadyQueue;
 use super::run::{Class, Run, RunResult, StepRun};
-use crate::model::id::{AgentId, Name, RunId};
+use crate::model::id::{AgentId, Name, RunId, StepId};
 use crate::model::policy::Resources;
 use crate::model::state::{RunState, StepState};
-use crate::model::step::{Fallback, Step, Work};
+use crate::model::step::{Fallback, NeedOn, Step, Work};
 use crate::model::time::Micros;
 use crate::model::view::Counts;
 use crate::model::workflow::Workflow;
@@ -24,12 +24,6 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
     let limited = pairs.filter(|(agent, _)| agent.rate_limit.is_some()).map(|(_, id)| *id).collect();
     let mut by_level = shape.order.clone();
     by_level.sort_by_key(|step| shape.level[step.index()]);
-    let mut dependents = vec![Vec::new(); workflow.steps.len()];
-    for id in workflow.step_ids() {
-        for need in &workflow.step(id).needs {
-            dependents[need.step.index()].push((id, need.on));
-        }
-    }
     let mut counts = Counts::default();
     let steps: Vec<StepRun> = workflow.steps.iter().zip(&home).map(|(step, &class)| new_step(step, class)).collect();
     steps.iter().for_each(|step| counts.add(step.state));
@@ -40,7 +34,7 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
         tails,
         queue: ReadyQueue::new(classes.len()),
         classes,
-        dependents,
+        dependents: dependents(&workflow),
         home,
         undo_home,
         pins: Vec::new(),
@@ -92,6 +86,17 @@ pub(crate) fn new_run(id: RunId, name: Name, workflow: Arc<Workflow>, seed: u64,
     }
 }
 
+/// What waits for each step, and for which end of it.
+pub(crate) fn dependents(workflow: &Workflow) -> Vec<Vec<(StepId, NeedOn)>> {
+    let mut dependents = vec![Vec::new(); workflow.steps.len()];
+    for id in workflow.step_ids() {
+        for need in &workflow.step(id).needs {
+            dependents[need.step.index()].push((id, need.on));
+        }
+    }
+    dependents
+}
+
 pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
     StepRun {
         state: StepState::Pending,
@@ -132,6 +137,7 @@ pub(crate) fn new_step(step: &Step, class: usize) -> StepRun {
         scope: None,
         scores: None,
         brought_by: None,
+        joined: false,
         gone: false,
     }
 }

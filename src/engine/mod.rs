@@ -13,6 +13,7 @@
 //! inputs give the same events, and the same events the same state.
 #![deny(clippy::iter_over_hash_type)]
 
+mod ask;
 mod breaker;
 mod compare;
 mod decide;
@@ -43,6 +44,7 @@ mod settle;
 mod share;
 mod snapshot;
 mod summary;
+mod told;
 mod verdict;
 pub(crate) mod waits;
 mod window;
@@ -198,6 +200,12 @@ impl Engine {
     #[must_use]
     pub fn steps(&self, run: RunId) -> usize {
         self.world.run(run).steps.len()
+    }
+
+    /// The run's definition as it was declared: without what joined its graph while it ran.
+    #[must_use]
+    pub fn declared(&self, run: RunId) -> Workflow {
+        grow::declared(self.world.run(run))
     }
 
     /// How long the successful attempts of real agents took, each under its step's [`Workflow::timing_key`].

@@ -3,20 +3,22 @@
 //! Paths are followed here, at once. Filters are programs, so they are asked of the outside ([`Computation`]); the step
 //! stays pending meanwhile. Either way what was found is recorded, once, and holds for every attempt.
 
+use super::ask::asks_condition;
 use super::decide::cancel;
 use super::decide::step::{done, give_up};
-use super::grow::is_about_items;
+
 use super::routing;
 use super::run::{Cut, Run};
 use super::share::enough;
-use crate::model::aggregate::{Aggregate, From, Strategy};
+use super::told::{self, at_once};
+use crate::model::aggregate::From;
 use crate::model::completion::{Failure, FailureClass};
-use crate::model::computation::{self as model, Computation, Computed, Found, Prepared};
+use crate::model::computation::{Computed, Found, Prepared};
 use crate::model::defaults::ITEMS_MAX;
 use crate::model::event::EventKind;
-use crate::model::expression::{Expression, follow, holds_filters, is_true};
+use crate::model::expression::{Expression, holds_filters, is_true};
 use crate::model::growth::{Addition, cut, part_name};
-use crate::model::id::{Name, RunId, StepId};
+use crate::model::id::{RunId, StepId};
 use crate::model::state::{SkipReason, StepState, WaitReason};
 use crate::model::step::{EnvValue, Step, Work};
 use crate::model::time::Micros;
@@ -78,7 +80,7 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
         }
         Ok(Found::Input(Prepared { input, missing, process })) => {
             checkpoint(decided);
-            let input = routing::laid_over(run, step, input);
+            let input = told::laid_over(run, step, input);
             decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing, process }));
             if let Work::Approval { timeout, default, .. } = &spec.work {
                 let until = timeout.filter(|_| default.is_some()).map(|timeout| now + timeout);
@@ -103,7 +105,7 @@ fn another(run: &Run, step: StepId, input: &Value) -> EventKind {
     }
     let place = |id: StepId| StepId::from_index(first.index() + id.index());
     let own = |id: StepId| {
-        let mut own = workflow.step(id).clone();
+        let mut own = workflow.steps[id.index()].clone();
         own.id = part_name(&run.spec(step).id, &own.id);
         own.needs.iter_mut().for_each(|need| need.step = place(need.step));
         if own.needs.is_empty() {
@@ -116,7 +118,7 @@ fn another(run: &Run, step: StepId, input: &Value) -> EventKind {
         }
         own
     };
-    let steps = Arc::new(workflow.step_ids().map(own).collect());
+    let steps = Arc::new((0..workflow.steps.len()).map(StepId::from_index).map(own).collect());
     let added = Addition::Part { steps, data: Some(Arc::new(data)) };
     EventKind::StepsAdded { by: Some(step), first, added, edit: None }
 }
@@ -174,20 +176,6 @@ fn output_of(run: &Run, work: &Work, cut: &Cut) -> Value {
         }
         (_, None) => cut.steps.last().map(output).unwrap_or_default(),
     }
-}
-
-/// The value of an expression, where no program is needed. `None` inside: there is nothing at its path.
-fn at_once<'v>(expression: &Expression, data: &'v Value) -> Option<Result<Option<&'v Value>, String>> {
-    match expression {
-        Expression::Path(path) => Some(Ok(path.get(data))),
-        Expression::Filter(filter) => filter.path().map(|path| follow(path, data).map(Some)),
-        Expression::Template(_) => None,
-    }
-}
-
-/// Whether a step's condition is asked now: that of a step that is cut into items may be about them.
-fn asks_condition(spec: &Step) -> bool {
-    spec.condition.as_ref().is_some_and(|condition| spec.for_each.is_none() || !is_about_items(condition))
 }
 
 /// What can be found without the outside; `None`: something cannot.
@@ -248,140 +236,4 @@ fn is_process_computed(run: &Run, spec: &Step) -> bool {
     spec.is_process()
         && (env.any(|text| computed(text))
             || matches!(&spec.work, Work::Command { argv } if argv.iter().any(|part| computed(part))))
-}
-
-/// What is asked of the outside for a step, or for the run's result.
-pub(crate) fn computation(run: &Run, step: Option<StepId>) -> Computation {
-    let spec = step.map(|step| run.spec(step));
-    let mut parts = model::Parts::default();
-    if let Some(spec) = spec {
-        let cut = step.is_some_and(|step| run.step(step).cut.is_some());
-        let (condition, items) = (!cut && asks_condition(spec), !cut && spec.for_each.is_some());
-        parts = model::Parts { condition, items, result: cut };
-    }
-    let sources = match (spec.map(|spec| &spec.work), &run.workflow.result) {
-        (Some(Work::Aggregate(aggregate)), _) => match &aggregate.from {
-            From::Steps(from) => run.sources(from),
-            From::Source(_) => Vec::new(),
-        },
-        // Of another workflow the steps have numbers of their own, here counted from the first of them.
-        (Some(Work::Uses { workflow, .. }), _) if parts.result => match &workflow.result.as_ref().map(|r| &r.from) {
-            Some(From::Steps(from)) => {
-                let own = step.and_then(|step| run.step(step).cut.as_ref()).map_or(&[][..], |cut| &cut.steps);
-                let from: Vec<StepId> = from.iter().filter_map(|id| own.get(id.index()).copied()).collect();
-                run.sources(&from)
-            }
-            _ => Vec::new(),
-        },
-        (None, Some(Aggregate { from: From::Steps(from), .. })) => run.sources(from),
-        _ => Vec::new(),
-    };
-    let scope = if parts.result { step } else { step.and_then(|step| run.step(step).scope) };
-    let source = |id: StepId| {
-        let entry = run.step(id);
-        (run.local_name(id).into(), entry.output.clone().filter(|_| entry.state == StepState::Succeeded))
-    };
-    Computation {
-        run: run.id,
-        run_name: run.name.clone(),
-        seed: run.seed,
-        step,
-        ticket: match step {
-            Some(step) => run.step(step).preparing.unwrap_or_default(),
-            None => run.result_asked.unwrap_or_default(),
-        },
-        workflow: run.workflow.clone(),
-        data: if parts.result {
-            step.and_then(|step| run.scopes.get(&step))
-        } else {
-            step.map(|step| run.data_of(step))
-        }
-        .unwrap_or(&run.data)
-        .clone(),
-        item: step.and_then(|step| run.item_of(step)),
-        outputs: if looks_at_outputs(run, spec) { outputs(run, scope) } else { Vec::new() },
-        sources: sources.into_iter().map(source).collect(),
-        parts,
-    }
-}
-
-/// What the steps of a scope returned so far, items aside: their step returns all of them.
-fn outputs(run: &Run, scope: Option<StepId>) -> Vec<(Name, Arc<Value>)> {
-    let own = |id: &StepId| {
-        let entry = run.step(*id);
-        entry.scope == scope && entry.part_of.is_none_or(|part| part.index.is_none()) && !entry.gone
-    };
-    let own = run.step_ids().filter(own);
-    own.filter_map(|id| Some((run.local_name(id).into(), run.step(id).output.clone()?))).collect()
-}
-
-/// Whether a filter of the step, or of the run's result, looks at what steps returned. One that only might is taken for
-/// one that does.
-fn looks_at_outputs(run: &Run, spec: Option<&Step>) -> bool {
-    let text = match spec {
-        Some(spec) => serde_json::to_string(&(spec, &run.workflow.env)),
-        None => serde_json::to_string(&run.workflow.result),
-    };
-    text.is_ok_and(|text| text.contains("$outputs"))
-}
-
-impl Run {
-    /// The name of a step among those that share its data.
-    fn local_name(&self, id: StepId) -> &str {
-        let name = &*self.spec(id).id;
-        let scope = self.step(id).scope.map(|scope| &*self.spec(scope).id);
-        scope.and_then(|scope| name.strip_prefix(scope)?.strip_prefix('/')).unwrap_or(name)
-    }
-
-    /// What an aggregate step takes.
-    fn sources_of(&self, step: StepId) -> Vec<StepId> {
-        match &self.spec(step).work {
-            Work::Aggregate(aggregate) => match &aggregate.from {
-                From::Steps(from) => self.sources(from),
-                From::Source(_) => Vec::new(),
-            },
-            _ => Vec::new(),
-        }
-    }
-
-    /// These steps, or their items where they were cut; without what was left out for good reason.
-    fn sources(&self, from: &[StepId]) -> Vec<StepId> {
-        let of = |id: &StepId| match &self.step(*id).cut {
-            Some(Cut { list: Some(_), steps, .. }) => steps.clone(),
-            _ => vec![*id],
-        };
-        from.iter().flat_map(of).filter(|id| !self.step(*id).gone && !self.is_needless(*id)).collect()
-    }
-
-    /// Whether an aggregate that need not wait for all has enough.
-    pub(crate) fn is_early(&self, step: StepId) -> bool {
-        let spec = self.spec(step);
-        let Work::Aggregate(aggregate) = &spec.work else { return false };
-        let From::Steps(from) = &aggregate.from else { return false };
-        let others = spec.needs.iter().filter(|need| !from.contains(&need.step));
-        let is_met = |step, on| self.need_state(step, on) == super::run::NeedState::Met;
-        if !self.ends_others(step) || !others.into_iter().all(|need| is_met(need.step, need.on)) {
-            return false;
-        }
-        let sources = self.sources(from);
-        let there = sources.iter().filter(|id| self.step(**id).state == StepState::Succeeded);
-        let mut values = there.filter_map(|id| self.step(*id).output.as_deref());
-        match &aggregate.strategy {
-            Strategy::First => values.next().is_some(),
-            Strategy::Vote { by, quorum: Some(quorum) } => {
-                let whole = |id: &StepId| self.spec(*id).for_each.is_some() && self.step(*id).cut.is_none();
-                if from.iter().any(|id| whole(id) && !self.step(*id).state.ended()) {
-                    return false;
-                }
-                let voted: Option<Vec<&Value>> = values
-                    .map(|value| by.as_ref().map_or(Some(value), |by| at_once(by, value)?.ok().flatten()))
-                    .collect();
-                // Where a program says what is compared, all are waited for.
-                let Some(voted) = voted else { return false };
-                let most = voted.iter().map(|vote| voted.iter().filter(|other| *other == vote).count()).max();
-                most.is_some_and(|most| most >= quorum.votes(sources.len()))
-            }
-            _ => false,
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! State and event to work for the outside.
 
-use super::prepare;
+use super::ask;
 use super::run::Run;
 use super::world::World;
 use crate::model::bug::{Bug, seeded};
@@ -74,9 +74,9 @@ pub(crate) fn after(world: &World, event: &Event, effects: &mut Vec<Effect>) {
         EventKind::RunPaused { frozen: true } if !seeded(Bug::NotHalted) => halt(run, true, effects),
         EventKind::RunFinished { .. } => effects.push(Effect::Finished { run: run.id }),
         EventKind::StepPreparing { step } => {
-            effects.push(Effect::Compute(Box::new(prepare::computation(run, Some(*step)))));
+            effects.push(Effect::Compute(Box::new(ask::computation(run, Some(*step)))));
         }
-        EventKind::ResultPreparing => effects.push(Effect::Compute(Box::new(prepare::computation(run, None)))),
+        EventKind::ResultPreparing => effects.push(Effect::Compute(Box::new(ask::computation(run, None)))),
         EventKind::StepWaiting { step, why, until: Some(at) } => {
             effects.extend(timer_of(run, *step, why, *at));
         }

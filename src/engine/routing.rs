@@ -13,7 +13,7 @@ use crate::model::id::{Name, RunId, StepId};
 use crate::model::route::{Decision, Routed};
 use crate::model::step::{Need, NeedOn, Step, Work};
 use crate::model::time::Micros;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -94,32 +94,4 @@ fn steps(run: &Run, step: StepId, path: &[Name]) -> Result<Vec<Step>, String> {
         return Err("the input asks for no template".to_owned());
     }
     Ok(steps)
-}
-
-/// What a step of a path follows: the input of its routing step, or what the step before it returned; and its place.
-pub(crate) fn before(run: &Run, id: StepId) -> Option<(Arc<Value>, u32)> {
-    let part = run.step(id).part_of?;
-    if !matches!(run.spec(part.of).work, Work::Route) {
-        return None;
-    }
-    let path = &run.step(part.of).cut.as_ref()?.steps;
-    let at = path.iter().position(|step| *step == id)?;
-    let before = match at.checked_sub(1) {
-        None => run.step(part.of).input.clone()?,
-        Some(before) => run.step(path[before]).output.clone()?,
-    };
-    Some((before, u32::try_from(at).unwrap_or(u32::MAX)))
-}
-
-/// A payload, laid over what a step of a path follows.
-pub(crate) fn laid_over(run: &Run, step: StepId, input: Arc<Value>) -> Arc<Value> {
-    let Some((before, _)) = before(run, step) else { return input };
-    let mut whole = match &*before {
-        Value::Object(members) => members.clone(),
-        other => json!({"value": other}).as_object().cloned().unwrap_or_default(),
-    };
-    if let Value::Object(own) = &*input {
-        whole.extend(own.clone());
-    }
-    Arc::new(Value::Object(whole))
 }

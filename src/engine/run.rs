@@ -217,6 +217,8 @@ pub(crate) struct StepRun {
     pub(crate) scores: Option<Arc<Scores>>,
     /// The step that brought it into the graph.
     pub(crate) brought_by: Option<StepId>,
+    /// It joined the graph while the run was under way.
+    pub(crate) joined: bool,
     /// It left the graph.
     pub(crate) gone: bool,
 }
@@ -346,20 +348,6 @@ impl Run {
     /// The number that the next step to join has.
     pub(crate) fn next_step(&self) -> StepId {
         StepId::from_index(self.steps.len())
-    }
-    /// The item that a step is about, and its number.
-    pub(crate) fn item_of(&self, id: StepId) -> Option<(Arc<Value>, u32)> {
-        let part = self.step(id).part_of?;
-        let Some(index) = part.index else {
-            if let Some((before, at)) = super::routing::before(self, id) {
-                return Some((before, at));
-            }
-            // Another workflow knows only what it is told.
-            let same = self.step(id).scope == self.step(part.of).scope;
-            return self.item_of(part.of).filter(|_| same);
-        };
-        let list = self.step(part.of).cut.as_ref()?.list.as_ref()?;
-        Some((Arc::new(list.get(index as usize)?.clone()), index))
     }
     /// What is being done about a step: its work, or its compensation.
     pub(crate) fn spec_now(&self, id: StepId) -> &Step {

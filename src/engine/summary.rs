@@ -15,7 +15,6 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
     let started = run.started.unwrap_or(now);
     let elapsed = run.ended.unwrap_or(now) - started;
     let critical_path = critical_path(run, now);
-    let name = |id: AgentId| world.registry.agent(id).definition.id.clone();
     let hit: Vec<_> = run.steps.iter().filter_map(|step| step.hit.map(|at| (step, at))).collect();
     let recovered = hit.iter().filter(|(step, _)| step.state == StepState::Succeeded);
     let repairs: Vec<Micros> = recovered.filter_map(|(step, at)| step.ended.map(|end| end - *at)).collect();
@@ -24,20 +23,6 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
     let mut counts = Counts::default();
     let whole = |id: &StepId| run.step(*id).cut.as_ref().is_none_or(|items| items.steps.is_empty());
     there().filter(whole).for_each(|id| counts.add(run.step(id).state));
-    let steps = there().map(|id| {
-        let step = run.step(id);
-        StepSummary {
-            step: run.spec(id).id.clone(),
-            state: standing(world, run, id).0,
-            attempts: step.attempts,
-            agent: step.log.back().map(|attempt| name(attempt.agent)),
-            started: step.started.map(|at| at - started),
-            ended: step.ended.map(|at| at - started),
-            injected: step.injected,
-            scores: step.scores.clone(),
-            parts: step.cut.as_ref().map(|items| u32::try_from(items.steps.len()).unwrap_or(u32::MAX)),
-        }
-    });
     RunSummary {
         run_name: run.name.clone(),
         workflow: run.workflow.clone(),
@@ -81,7 +66,23 @@ pub(crate) fn summary(world: &World, run: &Run, now: Micros) -> RunSummary {
         agents: agents(world, run, now),
         undone: run.undone.iter().map(|id| run.spec(*id).id.clone()).collect(),
         asks: asks(run),
-        steps: steps.collect(),
+        steps: there().map(|id| step_summary(world, run, id)).collect(),
+    }
+}
+
+/// One step in a few numbers; times since the run began.
+fn step_summary(world: &World, run: &Run, id: StepId) -> StepSummary {
+    let (step, began) = (run.step(id), run.started.unwrap_or_default());
+    StepSummary {
+        step: run.spec(id).id.clone(),
+        state: standing(world, run, id).0,
+        attempts: step.attempts,
+        agent: step.log.back().map(|attempt| world.registry.agent(attempt.agent).definition.id.clone()),
+        started: step.started.map(|at| at - began),
+        ended: step.ended.map(|at| at.saturating_sub(began)),
+        injected: step.injected,
+        scores: step.scores.clone(),
+        parts: step.cut.as_ref().map(|cut| u32::try_from(cut.steps.len()).unwrap_or(u32::MAX)),
     }
 }
 

@@ -370,7 +370,7 @@ fn inner(result: bool) -> Workflow {
 }
 
 fn uses(id: &str, result: bool) -> Step {
-    Step::new(id, Work::Uses { file: "inner.yaml".into(), workflow: Box::new(inner(result)) })
+    Step::new(id, Work::Uses { file: "inner.yaml".into(), workflow: Box::new(inner(result).into()) })
 }
 
 #[test]

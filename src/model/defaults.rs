@@ -1,6 +1,6 @@
 //! Every default of the contract, in one table.
 
-use super::completion::FailureClass;
+use super::failure::FailureClass;
 use super::policy::{BreakerPolicy, Jitter, RetryPolicy};
 use super::time::Micros;
 

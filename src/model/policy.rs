@@ -1,6 +1,6 @@
 //! Declared behaviour under failure and load: retry, success, limits, recovery.
 
-use super::completion::FailureClass;
+use super::failure::FailureClass;
 use super::id::Name;
 use super::time::Micros;
 use indexmap::IndexMap;
@@ -70,10 +70,11 @@ pub enum OnUnknown {
 }
 
 /// Which part of a workflow has to succeed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Success {
     /// Every step.
+    #[default]
     All,
     /// At least one step.
     Any,

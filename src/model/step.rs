@@ -3,10 +3,10 @@
 use super::aggregate::Aggregate;
 use super::defaults;
 use super::expression::Expression;
-use super::growth::{Expand, ForEach};
 use super::id::{Name, StepId};
 use super::mapping::{InputMapping, OutputMapping};
-use super::policy::{OnCancel, OnExhausted, OnUnknown, Resources, RetryPolicy};
+use super::parts::{Expand, ForEach};
+use super::policy::{OnCancel, OnExhausted, OnUnknown, Resources, RetryPolicy, Success};
 use super::quality::Expect;
 use super::time::Micros;
 use serde::{Deserialize, Serialize};
@@ -58,9 +58,22 @@ pub enum Work {
     Uses {
         /// The file it was read from, as it is named.
         file: String,
-        /// It; its agents are those of the whole.
-        workflow: Box<super::workflow::Workflow>,
+        /// It.
+        workflow: Box<Used>,
     },
+}
+
+/// What is done of a workflow that a step uses: its agents and the order of work are those of the whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Used {
+    /// Its data, an object; the step's `with` and `input` are laid over it.
+    pub data: Value,
+    /// Its steps; needs and sources are numbered among them.
+    pub steps: Vec<Step>,
+    /// What of them has to succeed.
+    pub success: Success,
+    /// What the step returns; without it the outputs by step.
+    pub result: Option<Aggregate>,
 }
 
 /// What a person says to an approval.

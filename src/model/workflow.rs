@@ -5,7 +5,7 @@ use super::aggregate::Aggregate;
 use super::id::{Name, StepId};
 use super::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
 use super::route::Route;
-use super::step::{EnvMap, Step};
+use super::step::{EnvMap, Step, Used};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +72,13 @@ pub struct Workflow {
     /// What the run's result is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Aggregate>,
+}
+
+impl From<Workflow> for Used {
+    fn from(workflow: Workflow) -> Self {
+        let Workflow { data, steps, success, result, .. } = workflow;
+        Self { data, steps, success, result }
+    }
 }
 
 impl Workflow {

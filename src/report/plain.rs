@@ -74,17 +74,6 @@ fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
         EventKind::RunPaused { frozen: true } => "frozen: what runs is halted where it stands".to_owned(),
         EventKind::RunPaused { .. } => "paused: nothing runs".to_owned(),
         EventKind::RunResumed => "resumed".to_owned(),
-        EventKind::StepsAdded { first, added, .. } => format!("joined by hand: {}", joined(*first, added, names)),
-        EventKind::StepsRemoved { steps, .. } => format!("left the graph: {}", named(steps.iter().copied(), names)),
-        EventKind::StepsRestored { steps } => {
-            format!("back in the graph: {}", named(steps.iter().map(|(step, _)| *step), names))
-        }
-        EventKind::EditUndone { edit } => format!("edit {edit} is taken back"),
-        EventKind::ResultPreparing => "everything has ended; the result is being computed".to_owned(),
-        EventKind::ResultReady { failure: None, .. } => "the result is there".to_owned(),
-        EventKind::ResultReady { failure: Some(failure), .. } => {
-            format!("there is no result: {}", failed(failure))
-        }
         EventKind::RunStopping => "stopping: running steps end first, the rest is cancelled".to_owned(),
         EventKind::RunCancelling { cause } => format!("ending the run: {}", cause_words(*cause)),
         EventKind::RunFinished { status, cause, .. } => finished(*status, *cause),
@@ -130,7 +119,7 @@ fn run_line(kind: &EventKind, names: &Names, now: Micros) -> String {
         EventKind::CommandRefused { command, reason } => {
             format!("{} refused: {}", Safe::line(command), message(reason))
         }
-        other => other.name().replace('_', " "),
+        other => growth_line(other, names).unwrap_or_else(|| other.name().replace('_', " ")),
     }
 }
 
@@ -143,6 +132,25 @@ fn finished(status: RunStatus, cause: Option<EndCause>) -> String {
             other => format!("run {}", other.word()),
         },
     }
+}
+
+/// What happened to the graph as a whole, and to the run's result.
+fn growth_line(kind: &EventKind, names: &Names) -> Option<String> {
+    let line = match kind {
+        EventKind::StepsAdded { first, added, .. } => format!("joined by hand: {}", joined(*first, added, names)),
+        EventKind::StepsRemoved { steps, .. } => format!("left the graph: {}", named(steps.iter().copied(), names)),
+        EventKind::StepsRestored { steps } => {
+            format!("back in the graph: {}", named(steps.iter().map(|(step, _)| *step), names))
+        }
+        EventKind::EditUndone { edit } => format!("edit {edit} is taken back"),
+        EventKind::ResultPreparing => "everything has ended; the result is being computed".to_owned(),
+        EventKind::ResultReady { failure: None, .. } => "the result is there".to_owned(),
+        EventKind::ResultReady { failure: Some(failure), .. } => {
+            format!("there is no result: {}", failed(failure))
+        }
+        _ => return None,
+    };
+    Some(line)
 }
 
 /// The names of steps.

@@ -110,8 +110,10 @@ fn a_condition_is_true_as_jq_takes_truth() {
             ("$item == null and $index == null and $outputs == {}", true),
         ] {
             let condition = Some(source(text));
-            let question =
-                Computation { parts: Parts { condition: true, items: false, result: false }, ..asked(Step { condition, ..any("s") }) };
+            let question = Computation {
+                parts: Parts { condition: true, items: false, result: false },
+                ..asked(Step { condition, ..any("s") })
+            };
             let answer = found(question).await.unwrap();
             assert_eq!(matches!(answer, Found::Input(_)), holds, "{text}: {answer:?}");
             assert_eq!(matches!(answer, Found::Refused), !holds, "{text}");

@@ -100,7 +100,7 @@ pub(crate) fn redefined(
         let reason = format!("a run that is {} cannot be given another definition", run.state.word());
         return Err(Rejection::with_way_out(reason, "start a new run of the changed file"));
     }
-    if run.step_ids().any(|id| run.step(id).brought_by.is_some() || run.step(id).gone) || !run.edits.is_empty() {
+    if run.step_ids().any(|id| run.step(id).joined || run.step(id).gone) || !run.edits.is_empty() {
         let reason = "its graph has changed while it ran, and another definition does not know how";
         return Err(Rejection::with_way_out(reason, "resume it with the file as it was, or start a new run"));
     }

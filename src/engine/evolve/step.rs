@@ -17,19 +17,7 @@ use std::sync::Arc;
 pub(super) fn evolve(run: &mut Run, event: &Event) {
     let at = event.at;
     match &event.kind {
-        EventKind::StepReady { step, input, process, .. } => {
-            set_state(run, *step, StepState::Ready, at);
-            if let Some(input) = input {
-                let entry = run.step_mut(*step);
-                (entry.input, entry.process) = (Some(input.clone()), process.clone());
-            }
-        }
-        EventKind::StepPreparing { step } => {
-            let entry = run.step_mut(*step);
-            entry.asked += 1;
-            entry.preparing = Some(entry.asked);
-            run.preparing += 1;
-        }
+        EventKind::StepReady { .. } | EventKind::StepPreparing { .. } => prepare(run, &event.kind, at),
         EventKind::StepWaiting { step, why, until } => wait(run, *step, why, *until, at),
         EventKind::StepSkipped { step, why } => {
             run.step_mut(*step).skip = Some(*why);
@@ -82,6 +70,26 @@ pub(super) fn evolve(run: &mut Run, event: &Event) {
                     write_output(data, &output, &mapping.field, &mapping.path);
                 }
             }
+        }
+        _ => {}
+    }
+}
+
+/// What a step is told is known, or asked for.
+fn prepare(run: &mut Run, kind: &EventKind, at: Micros) {
+    match kind {
+        EventKind::StepReady { step, input, process, .. } => {
+            set_state(run, *step, StepState::Ready, at);
+            if let Some(input) = input {
+                let entry = run.step_mut(*step);
+                (entry.input, entry.process) = (Some(input.clone()), process.clone());
+            }
+        }
+        EventKind::StepPreparing { step } => {
+            let entry = run.step_mut(*step);
+            entry.asked += 1;
+            entry.preparing = Some(entry.asked);
+            run.preparing += 1;
         }
         _ => {}
     }

@@ -54,12 +54,12 @@ impl Calculator {
         let asker = Asker { evaluator: &self.evaluator, around, asked: &asked };
         let step = asked.step.map(|step| asked.workflow.step(step));
         let ended = match step.map(|step| &step.work) {
-            None => Some(&*asked.workflow),
-            Some(Work::Uses { workflow, .. }) if asked.parts.result => Some(&**workflow),
+            None => Some(&asked.workflow.result),
+            Some(Work::Uses { workflow, .. }) if asked.parts.result => Some(&workflow.result),
             Some(_) => None,
         };
-        if let Some(workflow) = ended {
-            return asker.result(workflow).await;
+        if let Some(result) = ended {
+            return asker.result(result.as_ref()).await;
         }
         let Some(step) = step else { return Err("nothing was asked".to_owned()) };
         if asked.parts.condition && !asker.condition(step).await? {

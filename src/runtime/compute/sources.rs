@@ -4,7 +4,6 @@ use super::Asker;
 use super::templates::EvaluationFault;
 use crate::model::aggregate::{Aggregate, From};
 use crate::model::computation::{Found, Prepared};
-use crate::model::workflow::Workflow;
 use crate::runtime::agents::builtin::{Sources, combine, found, text_of};
 use crate::runtime::apart::apart;
 use serde_json::Value;
@@ -19,8 +18,8 @@ impl Asker<'_> {
     }
 
     /// The value of a workflow's `result`.
-    pub(super) async fn result(&self, workflow: &Workflow) -> Result<Found, String> {
-        let Some(aggregate) = &workflow.result else {
+    pub(super) async fn result(&self, declared: Option<&Aggregate>) -> Result<Found, String> {
+        let Some(aggregate) = declared else {
             return Err("the workflow declares no `result`".to_owned());
         };
         let sources = self.sources(aggregate).await.map_err(|why| format!("`result`: {why}"))?;
