@@ -25,8 +25,12 @@ pub(crate) fn brought(run: &Run, by: StepId, brings: Option<&[NewStep]>) -> Resu
         return Ok(None);
     }
     let mut steps = joined(run, new)?;
-    for step in steps.iter_mut().filter(|step| step.needs.is_empty()) {
-        step.needs.push(Need { step: by, on: NeedOn::Succeeded });
+    for step in &mut steps {
+        // It says of itself whether it may be done twice; what it brings cannot.
+        step.on_unknown = run.spec(by).on_unknown;
+        if step.needs.is_empty() {
+            step.needs.push(Need { step: by, on: NeedOn::Succeeded });
+        }
     }
     let (first, added) = (run.next_step(), Addition::Steps(Arc::new(steps)));
     Ok(Some(EventKind::StepsAdded { by: Some(by), first, added, edit: None }))
