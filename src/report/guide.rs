@@ -16,6 +16,7 @@ pub struct Page {
 pub const PAGES: &[Page] = &[
     Page { topic: "built-in-agents", text: include_str!("../../assets/guide/built-in-agents.md") },
     Page { topic: "control", text: include_str!("../../assets/guide/control.md") },
+    Page { topic: "data-flow", text: include_str!("../../assets/guide/data-flow.md") },
     Page { topic: "planning", text: include_str!("../../assets/guide/planning.md") },
     Page { topic: "what-happens-when", text: include_str!("../../assets/guide/what-happens-when.md") },
 ];

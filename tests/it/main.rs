@@ -11,6 +11,7 @@ mod edges;
 mod evaluate;
 mod hands;
 mod hostile;
+mod patterns;
 mod plan_proofs;
 mod processes;
 mod program;
