@@ -31,7 +31,9 @@ pub fn agent_time(kind: &AgentKind, step: &Step) -> Option<Micros> {
         AgentKind::Builtin { builtin: Builtin::Sleep } => {
             step.with.get("duration").and_then(|duration| time::from_json(duration).ok())
         }
-        AgentKind::Process(_) | AgentKind::Builtin { .. } => step.estimate,
+        AgentKind::Process(_) | AgentKind::Builtin { builtin: Builtin::Process } => step.estimate,
+        // They compute, which takes next to nothing.
+        AgentKind::Builtin { .. } => Some(step.estimate.unwrap_or(Micros::ZERO)),
     }
 }
 
@@ -55,6 +57,12 @@ pub fn tails(shape: &Shape, weights: &[Micros]) -> Vec<Micros> {
 /// Computes the shape. Time O((steps + needs) log steps). The workflow has no cycle (the reader made sure).
 #[must_use]
 pub fn shape(workflow: &Workflow) -> Shape {
+    shape_by(workflow, &weights(workflow))
+}
+
+/// The same where it is known how long each step is expected to take.
+#[must_use]
+pub fn shape_by(workflow: &Workflow, weights: &[Micros]) -> Shape {
     let count = workflow.steps.len();
     let mut dependents = vec![Vec::new(); count];
     let mut missing: Vec<u32> = vec![0; count];
@@ -81,8 +89,7 @@ pub fn shape(workflow: &Workflow) -> Shape {
     }
     debug_assert_eq!(order.len(), count, "a checked workflow has no cycle");
     let mut shape = Shape { order, dependents, level, ..Shape::default() };
-    let weights = weights(workflow);
-    let tails = tails(&shape, &weights);
+    let tails = tails(&shape, weights);
     shape.critical_path_time = tails.iter().copied().max().unwrap_or(Micros::ZERO);
     shape.critical_path = critical_path(workflow, &shape, &tails);
     // Heads: earliest possible starts. What is left between head + tail and the whole is slack.

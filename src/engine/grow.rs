@@ -190,8 +190,15 @@ pub(crate) fn declared(run: &Run) -> Workflow {
 /// Computes anew what follows from the graph. `first`: the first of the steps that are new.
 pub(crate) fn changed(run: &mut Run, first: usize) {
     let workflow = run.workflow.clone();
-    let shape = Arc::new(graph::shape(&workflow));
-    run.tails = graph::tails(&shape, &graph::weights(&workflow));
+    let mut weights = graph::weights(&workflow);
+    for (weight, step) in weights.iter_mut().zip(&run.steps) {
+        // What is done by its parts takes no time of its own.
+        if step.gone || step.cut.is_some() {
+            *weight = Micros::ZERO;
+        }
+    }
+    let shape = Arc::new(graph::shape_by(&workflow, &weights));
+    run.tails = graph::tails(&shape, &weights);
     let mut by_level = shape.order.clone();
     by_level.sort_by_key(|step| shape.level[step.index()]);
     (run.by_level, run.shape) = (Arc::new(by_level), shape);

@@ -178,7 +178,7 @@ pub(crate) fn apply(world: &mut World, id: RunId, bytes: &[u8]) -> Result<(), St
     run.routed = snapshot.routed;
     (run.edits, run.result_asked, run.result) = (snapshot.edits, snapshot.result_asked, snapshot.result);
     place_agents(run, &agents);
-    run.recount();
+    super::grow::changed(run, run.steps.len());
     let busy: Vec<_> = run
         .step_ids()
         .filter_map(|step| {
