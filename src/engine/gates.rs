@@ -20,11 +20,20 @@ pub(crate) struct Gate {
     pub(crate) members: Vec<StepId>,
     /// Those with an attempt under way.
     pub(crate) holders: BTreeSet<StepId>,
+    /// Steps beside which nothing else may be at work; all other steps of the run pass this gate too.
+    pub(crate) alone: BTreeSet<StepId>,
 }
+
+/// What steps that want the run to themselves wait for, and others because of them.
+const ALONE: &str = "the run to itself";
 
 impl Gate {
     /// Whether a step could take it now.
-    pub(crate) fn has_permit(&self) -> bool {
+    pub(crate) fn has_permit(&self, step: StepId) -> bool {
+        if !self.alone.is_empty() {
+            let others = self.alone.contains(&step);
+            return if others { self.holders.is_empty() } else { self.holders.is_disjoint(&self.alone) };
+        }
         self.holders.len() < self.permits as usize || seeded(Bug::LockIgnored)
     }
 }
@@ -56,8 +65,8 @@ impl Gates {
             let semaphore = shared.map(|own| (false, own.name.clone(), own.permits));
             for (is_lock, name, permits) in lock.chain(semaphore) {
                 let at = *known.entry((is_lock, name.clone())).or_insert_with(|| {
-                    let (members, holders) = (Vec::new(), BTreeSet::new());
-                    all.gates.push(Gate { name, is_lock, permits, members, holders });
+                    let (members, holders, alone) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+                    all.gates.push(Gate { name, is_lock, permits, members, holders, alone });
                     all.gates.len() - 1
                 });
                 all.gates[at].members.push(id);
@@ -68,7 +77,20 @@ impl Gates {
                 all.barriers.entry(name.clone()).or_default().push(id);
             }
         }
+        all.alone(workflow);
         all
+    }
+
+    /// One gate for all steps, where some want the run to themselves.
+    fn alone(&mut self, workflow: &Workflow) {
+        let alone: BTreeSet<StepId> = workflow.step_ids().filter(|id| workflow.step(*id).alone).collect();
+        if alone.is_empty() {
+            return;
+        }
+        let (members, holders) = (workflow.step_ids().collect(), BTreeSet::new());
+        self.of_step.resize(workflow.steps.len(), Vec::new());
+        self.of_step.iter_mut().for_each(|gates| gates.push(self.gates.len()));
+        self.gates.push(Gate { name: ALONE.into(), is_lock: true, permits: u32::MAX, members, holders, alone });
     }
 
     /// Whether any step shares anything.
@@ -169,7 +191,7 @@ mod tests {
                     at_work.retain(|other| *other != id);
                     gates.give_back(id);
                 } else {
-                    let free = gates.of_step(id).iter().all(|at| gates.gates[*at].has_permit());
+                    let free = gates.of_step(id).iter().all(|at| gates.gates[*at].has_permit(id));
                     assert_eq!(free, may(id), "seed {seed}: {id:?} beside {at_work:?}");
                     if free {
                         at_work.push(id);

@@ -148,10 +148,7 @@ fn check_wait(world: &World, run: &Run, id: StepId) -> Result<(), String> {
         }
         (StepState::Waiting, Some((why @ (WaitReason::Lock { .. } | WaitReason::Semaphore { .. }), _))) => {
             let gates = run.gates.of_step(id).iter();
-            let free = gates.filter(|at| run.gates.gates[**at].is_waited_for_in(why)).any(|at| {
-                let gate = &run.gates.gates[*at];
-                gate.holders.len() + run.at_the_door(*at) < gate.permits as usize
-            });
+            let free = gates.filter(|at| run.gates.gates[**at].is_waited_for_in(why)).any(|at| run.is_let_in(*at, id));
             if free { Err(format!("{name} waits for what nobody holds")) } else { Ok(()) }
         }
         (StepState::Waiting, Some((WaitReason::Backoff { .. }, None))) => Err(format!("{name} backs off for ever")),

@@ -1,6 +1,6 @@
 //! Who passes a gate, and who is held up: what steps share, seen from the run.
 
-use super::gates::gate_reason;
+use super::gates::{Gate, gate_reason};
 use super::run::Run;
 use crate::model::bug::{Bug, seeded};
 use crate::model::id::StepId;
@@ -42,8 +42,33 @@ impl Run {
             let barrier = self.spec(step).barrier.clone()?;
             return Some(WaitReason::Barrier { barrier, missing });
         }
-        let full = self.gates.of_step(step).iter().map(|at| &self.gates.gates[*at]).find(|gate| !gate.has_permit())?;
-        Some(gate_reason(full))
+        let gates = || self.gates.of_step(step).iter().map(|at| &self.gates.gates[*at]);
+        let full = gates().find(|gate| !gate.has_permit(step));
+        full.map(gate_reason).or_else(|| {
+            let (gate, first) = gates().find_map(|gate| Some((gate, self.goes_alone_before(gate, step)?)))?;
+            Some(WaitReason::Lock { lock: gate.name.clone(), holder: first })
+        })
+    }
+
+    /// A step that wants the run to itself and whose turn comes first: it would never find the run empty if others went
+    /// before it.
+    fn goes_alone_before(&self, gate: &Gate, step: StepId) -> Option<StepId> {
+        let stands = |id: &StepId| {
+            let entry = self.step(*id);
+            let at_gate = || entry.wait.as_ref().is_some_and(|(why, _)| gate.is_waited_for_in(why));
+            *id != step && (entry.state == StepState::Ready || entry.state == StepState::Waiting && at_gate())
+        };
+        let first = gate.alone.iter().copied().filter(stands).filter(|id| self.has_turn(*id));
+        first.min_by_key(|id| self.place(*id)).filter(|id| self.place(*id) < self.place(step))
+    }
+
+    /// Whether a step that waits at a gate may go on.
+    pub(crate) fn is_let_in(&self, gate: usize, step: StepId) -> bool {
+        let entry = &self.gates.gates[gate];
+        if entry.alone.is_empty() {
+            return entry.holders.len() + self.at_the_door(gate) < entry.permits as usize;
+        }
+        entry.has_permit(step) && self.goes_alone_before(entry, step).is_none()
     }
 
     /// Who goes next through a gate among those that wait for it: in the order of the queue.

@@ -139,11 +139,9 @@ fn hold_up(run: &mut Run, decided: &mut Decided) {
     while decided.is_empty()
         && let Some(gate) = run.gates.changed.pop_first()
     {
-        let entry = &run.gates.gates[gate];
-        let spare = (entry.permits as usize).saturating_sub(entry.holders.len() + run.at_the_door(gate));
-        if spare > 0
-            && !seeded(Bug::LockNotHandedOn)
+        if !seeded(Bug::LockNotHandedOn)
             && let Some(step) = run.next_at(gate)
+            && run.is_let_in(gate, step)
         {
             run.gates.changed.insert(gate);
             decided.push((run.id, ready_again(step)));

@@ -423,3 +423,31 @@ fn what_fails_in_another_workflow_fails_the_step_that_uses_it_and_can_be_tried_a
     assert_eq!(state(&sim, run, "after"), StepState::Succeeded);
     assert_same_again(&sim, &workflow);
 }
+
+#[test]
+fn a_step_that_is_not_safe_beside_others_has_the_run_to_itself() {
+    for (priority, end) in [(0, 6), (50, 7), (100, 6)] {
+        let quick = |id: &str| step(id, &[], 2.0);
+        let alone = Step { alone: true, priority, ..step("alone", &[], 3.0) };
+        let steps = vec![quick("a"), quick("b"), alone, quick("c"), quick("d"), step("e", &[0], 1.0)];
+        let workflow = flow(json!({}), steps);
+        let mut sim = Sim::smooth();
+        let run = sim.run(workflow.clone());
+        let summary = summary(&sim, run);
+        assert_eq!(summary.state, RunState::Succeeded);
+        let time = |id: &str| {
+            let step = summary.steps.iter().find(|step| &*step.step == id).unwrap();
+            (step.started.unwrap(), step.ended.unwrap())
+        };
+        let (from, to) = time("alone");
+        for id in ["a", "b", "c", "d", "e"] {
+            let (began, ended) = time(id);
+            assert!(
+                ended <= from || began >= to,
+                "priority {priority}: {id} {began:?}-{ended:?} beside {from:?}-{to:?}"
+            );
+        }
+        assert_eq!(sim.now, Micros::from_secs(end), "priority {priority}");
+        assert_same_again(&sim, &workflow);
+    }
+}
