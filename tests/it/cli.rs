@@ -388,7 +388,7 @@ fn a_file_of_every_policy_is_checked_and_planned() {
     assert!(auto["reason"].as_str().unwrap().starts_with("the option --mode: auto, and some steps are independent"));
     let kinds: Vec<&str> =
         auto["risks"].as_array().unwrap().iter().map(|risk| risk["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["single_agent", "approval", "rate_limit"]);
+    assert_eq!(kinds, ["single_agent", "critical", "not_undone", "approval_time"]);
     let text = upbeat(&["plan", &file, "--mode", "hybrid"]);
     assert!(text.out.contains("a person decides: counted as no time: ask\n"), "{}", text.out);
 }

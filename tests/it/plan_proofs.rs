@@ -289,6 +289,11 @@ fn times_of_the_shipped_workflows_are_those_of_their_runs() {
     for entry in std::fs::read_dir(root().join("workflows")).unwrap() {
         let path = entry.unwrap().path();
         let Some(workflow) = shipped(&path) else { continue };
+        // What outputs decide (steps that they bring, whether they are good enough) nobody knows before.
+        let decides = |step: &Step| step.expand.is_some() || step.expect.is_some() || step.for_each.is_some();
+        if workflow.steps.iter().any(decides) {
+            continue;
+        }
         check_times(&runner, &workflow, &planned(&workflow), path.to_str().unwrap());
         compared += 1;
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Seeds that are simulated with every change; any planted bug has to be found by one of them.
 const SEEDS: u64 = 8_000;
 /// The hash of all that happens in the first 200 seeds.
-const PINNED: u64 = 0x62b3_05f2_03a9_3530;
+const PINNED: u64 = 0x4892_1497_a8a7_a8c3;
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, Into::into)
