@@ -195,9 +195,9 @@ const fn usual_retries(work: &Work) -> u32 {
     }
 }
 
-/// The longest time of an attempt; a person has none, and what is made of other steps makes no attempt.
+/// The longest time of an attempt; a person has none.
 fn timeout(step: &Step, fields: &Fields<'_>, estimate: Option<Micros>, faults: &mut Faults<'_>) -> Option<Micros> {
-    if matches!(step.work, Work::Approval { .. } | Work::Uses { .. } | Work::Route) {
+    if step.is_approval() {
         return None;
     }
     let timeout = match fields.get("timeout") {
