@@ -47,7 +47,7 @@ pub(crate) fn finish(
         barrier::report(&draft.steps, &needs, faults);
     }
     sharing::semaphores(draft.steps.iter().chain(&draft.templates), faults);
-    routes::report(&draft, faults);
+    routes::report(&draft, part, faults);
     without_effect(&draft, faults);
     outputs::report(&draft, &ids, faults);
     let texts = draft.texts.iter().chain(draft.steps.iter().flat_map(|step| &step.texts));

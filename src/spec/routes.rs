@@ -8,8 +8,9 @@ use crate::spec::faults::Faults;
 use crate::spec::words::{NearestName, quote};
 use std::collections::HashSet;
 
-/// Reports them. A name of a path is a template of the file, or a built-in capability.
-pub(crate) fn report(draft: &Draft, faults: &mut Faults<'_>) {
+/// Reports them. A name of a path is a template of the file, or a built-in capability. Templates of a `part`, which another
+/// file uses, may be meant for that one.
+pub(crate) fn report(draft: &Draft, part: bool, faults: &mut Faults<'_>) {
     let templates: Vec<&str> = draft.templates.iter().map(|draft| &*draft.step.id).collect();
     let mut known: HashSet<&str> = templates.iter().copied().collect();
     known.extend(Builtin::NAMED.iter().map(|builtin| builtin.capability()));
@@ -31,7 +32,7 @@ pub(crate) fn report(draft: &Draft, faults: &mut Faults<'_>) {
         return;
     }
     let way_out = "a step with `route: true`, which goes by them";
-    if let Some(first) = draft.templates.first() {
+    if let Some(first) = draft.templates.first().filter(|_| !part) {
         let message = "`templates` have no effect: no step has `route: true`";
         faults.warning(first.span, Code::NoEffect, message).expected(way_out);
     }

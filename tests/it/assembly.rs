@@ -230,9 +230,9 @@ fn drawn_inputs_go_by_the_rules_and_those_of_one_shape_go_the_same_way() {
         let calculator = Calculator::new(PROGRAM.into());
         let mut rng = Rng::new(5);
         let mut by_shape: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for _ in 0..2_000 {
+        for _ in 0..4_000 {
             let input: Value =
-                Value::Object((0..rng.below(4)).map(|n| (format!("m{n}"), drawn(&mut rng, 2))).collect());
+                Value::Object((0..rng.below(5)).map(|n| (format!("m{n}"), drawn(&mut rng, 2))).collect());
             let found = routed(&calculator, &routing(Vec::new()), &input).await;
             let expected = by_the_rules(&input);
             assert_eq!(found.paths, [expected.iter().map(|name| (*name).into()).collect::<Vec<_>>()], "{input}");

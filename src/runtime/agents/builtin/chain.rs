@@ -86,7 +86,10 @@ fn choose(builtin: Builtin, mut own: Map<String, Value>, rest: &Map<String, Valu
             let list = document.values().find(|value| value.is_array()).filter(|_| !is_long);
             match (list, text) {
                 (Some(list), _) => own.insert("items".to_owned(), list.clone()),
-                (None, Some(text)) => own.insert("text".to_owned(), text.into()),
+                (None, Some(text)) => {
+                    let named = document.get("text").and_then(Value::as_str).filter(|_| !is_long);
+                    own.insert("text".to_owned(), named.unwrap_or(text).into())
+                }
                 (None, None) => None,
             };
         }
