@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// Filters are compiled by what will compute them.
 const COMPILE: Option<spec::Compile> = Some(evaluate::check);
 
+/// Files that a workflow uses are read here as it is itself.
+const USED: Option<spec::ReadUsed> = Some(used);
+
 /// What the workflow is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
@@ -42,6 +45,7 @@ impl Loaded {
     fn add<T>(&mut self, outcome: Outcome<T>) -> Option<T> {
         self.diagnostics.extend(outcome.diagnostics);
         self.more += outcome.more;
+        self.files.extend(outcome.files);
         outcome.value
     }
 
@@ -158,6 +162,8 @@ impl Beside {
             max_parallel: model.max_parallel,
             folder: None,
             cores: cores(),
+            file: None,
+            used: USED,
             compile: COMPILE,
         };
         Ok(Self { options, faults, stdin_taken: stdin(&model.agents) || stdin(&model.data) })
@@ -176,6 +182,7 @@ impl Beside {
         }
         if let Some(source) = loaded.source(path) {
             self.options.folder = folder(path);
+            self.options.file = place(path);
             loaded.workflow = loaded.add(spec::read(&source, &self.options));
         }
         Ok(loaded)
@@ -225,6 +232,8 @@ pub(crate) fn again(recipe: &Recipe) -> Loaded {
         max_parallel: recipe.max_parallel,
         folder: folder(path),
         cores: recipe.cores,
+        file: place(path),
+        used: USED,
         compile: COMPILE,
     };
     let mut loaded = Loaded::default();
@@ -253,17 +262,43 @@ fn folder(path: &Path) -> Option<String> {
     whole.parent().and_then(Path::to_str).map(str::to_owned)
 }
 
+/// Where a file lies: the same for every way to name it.
+fn place(path: &Path) -> Option<String> {
+    if path.as_os_str() == STDIN {
+        return None;
+    }
+    std::fs::canonicalize(path).ok()?.to_str().map(str::to_owned)
+}
+
+/// A file that another one uses, from the folder of that one on.
+fn used(using: &str, file: &str) -> Result<spec::Used, Box<Diagnostic>> {
+    let folder = if using == STDIN { Path::new("") } else { Path::new(using).parent().unwrap_or(Path::new("")) };
+    let path = folder.join(file);
+    let refused =
+        |why: &str| Box::new(Diagnostic::whole_file(&path.to_string_lossy(), Code::Unreadable, why.to_owned()));
+    // What is no file may never come to an end, or never answer.
+    if std::fs::metadata(&path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        return Err(refused("this is no regular file"));
+    }
+    let (source, hash) = read_file(&path)?;
+    let path = place(&path).ok_or_else(|| refused("its path is not UTF-8"))?;
+    Ok(spec::Used { source, path, hash })
+}
+
 /// The text of a file, or of standard input, and its hash; never more of it than a file may have.
 fn read(path: &Path) -> Result<(Source, String), Box<Diagnostic>> {
+    if path.as_os_str() == STDIN { read_from(path, || Ok(io::stdin().lock())) } else { read_file(path) }
+}
+
+fn read_file(path: &Path) -> Result<(Source, String), Box<Diagnostic>> {
+    read_from(path, || File::open(path))
+}
+
+fn read_from<R: Read>(path: &Path, open: impl FnOnce() -> io::Result<R>) -> Result<(Source, String), Box<Diagnostic>> {
     let name = path.to_string_lossy();
     let mut bytes = Vec::new();
     let most = LIMITS.bytes as u64 + 1;
-    let read = if path.as_os_str() == STDIN {
-        io::stdin().lock().take(most).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
-    };
-    match read {
+    match open().and_then(|file| file.take(most).read_to_end(&mut bytes)) {
         Ok(_) => {
             let hash = file_hash(&bytes);
             spec::source_from_bytes(&name, bytes).map(|source| (source, hash))

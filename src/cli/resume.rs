@@ -90,8 +90,8 @@ pub(crate) fn rerun(args: &RerunArgs) -> Result<Next, Stop> {
         },
         None => Vec::new(),
     };
-    // What joined the graph of that run may join this one again.
-    outputs.retain(|(step, _)| step.index() < workflow.steps.len());
+    // What joined the graph of that run joins this one when who brought it is done again.
+    outputs.retain(|(step, _)| step.index() < workflow.steps.len() && workflow.step(*step).expand.is_none());
     let output = session::output(args.options.output, args.options.headless);
     let clock = clock(&folded);
     if clock == ClockKind::Real {

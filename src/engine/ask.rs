@@ -4,6 +4,7 @@ use super::grow::is_about_items;
 use super::run::Run;
 use crate::model::aggregate::{Aggregate, From};
 use crate::model::computation::{Computation, Parts};
+use crate::model::growth::item_name;
 use crate::model::id::{Name, StepId};
 use crate::model::state::StepState;
 use crate::model::step::{Step, Work};
@@ -44,7 +45,18 @@ pub(crate) fn computation(run: &Run, step: Option<StepId>) -> Computation {
     let scope = if parts.result { step } else { step.and_then(|step| run.step(step).scope) };
     let source = |id: StepId| {
         let entry = run.step(id);
-        (run.local_name(id).into(), entry.output.clone().filter(|_| entry.state == StepState::Succeeded))
+        let name = run.local_name(id);
+        let output = entry.output.clone().filter(|_| entry.state == StepState::Succeeded);
+        match output.as_deref() {
+            // It was taken over whole from an earlier run; its items stand in its output.
+            Some(Value::Array(list)) if run.is_whole(id) => {
+                let item = |(at, value): (usize, &Value)| {
+                    (item_name(name, at), Some(value).filter(|value| !value.is_null()).cloned().map(Arc::new))
+                };
+                list.iter().enumerate().map(item).collect()
+            }
+            _ => vec![(name.into(), output)],
+        }
     };
     Computation {
         run: run.id,
@@ -65,7 +77,7 @@ pub(crate) fn computation(run: &Run, step: Option<StepId>) -> Computation {
         .clone(),
         item: step.and_then(|step| run.item_of(step)),
         outputs: if looks_at_outputs(run, spec) { outputs(run, scope) } else { Vec::new() },
-        sources: sources.into_iter().map(source).collect(),
+        sources: sources.into_iter().flat_map(source).collect(),
         parts,
     }
 }

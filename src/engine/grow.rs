@@ -76,8 +76,11 @@ fn waits_for_parts(run: &mut Run, of: StepId, first: usize, list: Option<Arc<Val
 /// The definition of an item. What concerns the whole stays with its step.
 fn item_of(spec: &Step, index: usize) -> Step {
     let within = spec.for_each.as_ref().and_then(|for_each| for_each.max_parallel);
+    let id = item_name(&spec.id, index);
+    let undone = |undo: &Step| Box::new(Step { id: id.clone(), ..undo.clone() });
     Step {
-        id: item_name(&spec.id, index),
+        compensate: spec.compensate.as_deref().map(undone),
+        id: id.clone(),
         for_each: None,
         within: within.map(|permits| Semaphore { name: format!("max_parallel of {}", spec.id).into(), permits }),
         condition: spec.condition.clone().filter(is_about_items),

@@ -372,6 +372,8 @@ impl Run {
         let upstream = NeedState::Lost(SkipReason::Upstream { need: step });
         let not_needed = NeedState::Lost(SkipReason::NotNeeded { need: step });
         match (state, on) {
+            // Another had enough without it.
+            (StepState::Cancelled, NeedOn::Succeeded | NeedOn::Failed) if self.is_beaten(step) => not_needed,
             (state, _) if !state.ended() => NeedState::Open,
             (_, NeedOn::Completed)
             | (StepState::Succeeded, NeedOn::Succeeded)
@@ -461,7 +463,9 @@ impl Run {
             .fallback
             .is_some_and(|at| matches!(self.spec(step).fallback.get(at as usize), Some(Fallback::Value(_))));
         let done = entry.state == StepState::Succeeded && !entry.foreign && !by_value;
+        // What was done by its parts is undone by them.
         self.spec(step).compensate.is_some()
+            && entry.cut.is_none()
             && entry.undo.is_none()
             && (done || entry.in_doubt && !seeded(Bug::DoubtLeftAlone))
     }

@@ -11,6 +11,7 @@ use crate::model::id::StepId;
 use crate::model::policy::Success;
 use crate::model::state::{SkipReason, StepState};
 use crate::model::step::Work;
+use serde_json::Value;
 
 /// Whether so many of so many are enough.
 pub(crate) fn enough(success: Success, succeeded: u32, counted: u32) -> bool {
@@ -121,12 +122,20 @@ impl Run {
         (count(succeeded), count(lost), count(counted.iter().copied()))
     }
 
+    /// Whether a step of many items is done and was not cut: its output is that of another run.
+    pub(crate) fn is_whole(&self, id: StepId) -> bool {
+        let entry = self.step(id);
+        self.spec(id).for_each.is_some() && entry.cut.is_none() && entry.foreign
+    }
+
     /// Whether some step did without some of its parts.
     pub(crate) fn is_degraded(&self) -> bool {
         let short = |id: StepId| {
             let entry = self.step(id);
             let done = entry.state == StepState::Succeeded && entry.cut.is_some() && entry.fallback.is_none();
-            done && self.parts_so_far(id).1 > 0
+            let lacks = |list: &Value| list.as_array().is_some_and(|list| list.iter().any(Value::is_null));
+            let taken = self.is_whole(id) && entry.output.as_deref().is_some_and(lacks);
+            taken || done && self.parts_so_far(id).1 > 0
         };
         self.step_ids().any(short)
     }

@@ -8,6 +8,7 @@ use super::mapping::{InputMapping, OutputMapping};
 use super::parts::{Expand, ForEach};
 use super::policy::{OnCancel, OnExhausted, OnUnknown, Resources, RetryPolicy, Success};
 use super::quality::Expect;
+use super::route::Route;
 use super::time::Micros;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,6 +67,8 @@ pub enum Work {
 /// What is done of a workflow that a step uses: its agents and the order of work are those of the whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Used {
+    /// Its id.
+    pub id: Name,
     /// Its data, an object; the step's `with` and `input` are laid over it.
     pub data: Value,
     /// Its steps; needs and sources are numbered among them.
@@ -74,6 +77,9 @@ pub struct Used {
     pub success: Success,
     /// What the step returns; without it the outputs by step.
     pub result: Option<Aggregate>,
+    /// Ways that its routing steps go; templates are those of the whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
 }
 
 /// What a person says to an approval.

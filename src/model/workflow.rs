@@ -4,8 +4,8 @@ use super::agent::{Agent, AgentKind, Builtin};
 use super::aggregate::Aggregate;
 use super::id::{Name, StepId};
 use super::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
-use super::route::Route;
-use super::step::{EnvMap, Step, Used};
+use super::route::{ANALYSIS, Route};
+use super::step::{EnvMap, Step, Used, Work};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -76,8 +76,8 @@ pub struct Workflow {
 
 impl From<Workflow> for Used {
     fn from(workflow: Workflow) -> Self {
-        let Workflow { data, steps, success, result, .. } = workflow;
-        Self { data, steps, success, result }
+        let Workflow { id, data, steps, success, result, routes, .. } = workflow;
+        Self { id, data, steps, success, result, routes }
     }
 }
 
@@ -140,14 +140,21 @@ impl Workflow {
     pub fn step_ids(&self) -> impl ExactSizeIterator<Item = StepId> + use<> {
         (0..self.steps.len()).map(StepId::from_index)
     }
-    /// Adds the built-in agents that the steps, or those that outputs may bring, ask for and no agent of the file offers.
-    /// `cores` gives the slots of those that compute or run processes; those that answer at once or only wait have as
-    /// many slots as they are asked.
+    /// Adds the built-in agents that the steps and templates, those of workflows that are used, and those that outputs may
+    /// bring, ask for and no agent of the file offers. `cores` gives the slots of those that compute or run processes; those
+    /// that answer at once or only wait have as many slots as they are asked.
     pub fn add_builtins(&mut self, cores: u32) {
-        let compensations = self.steps.iter().filter_map(|step| step.compensate.as_deref());
-        let all: Vec<&Step> = self.steps.iter().chain(compensations).collect();
+        let mut all: Vec<&Step> = Vec::new();
+        let mut routes: Vec<&Route> = Vec::new();
+        gather(&self.steps, &self.routes, &mut all, &mut routes);
+        all.extend(self.templates.values().flat_map(|step| std::iter::once(step).chain(step.compensate.as_deref())));
         let brought = all.iter().filter_map(|step| step.expand.as_ref()?.allow.as_deref()).flatten().cloned();
-        let asked: Vec<Name> = all.iter().map(|step| step.asks_for().into()).chain(brought).collect();
+        let mut asked: Vec<Name> = all.iter().map(|step| step.asks_for().into()).chain(brought).collect();
+        if all.iter().any(|step| matches!(step.work, Work::Route)) {
+            let by_input = ANALYSIS.map(|builtin| builtin.capability().into());
+            let named = routes.iter().flat_map(|route| &route.path).cloned().chain(by_input);
+            asked.extend(named.filter(|name| !self.templates.contains_key(name)));
+        }
         let fallbacks: Vec<super::step::Fallback> = all.iter().flat_map(|step| step.fallback.iter().cloned()).collect();
         let unnamed = [Builtin::Process, Builtin::Combine].into_iter();
         for builtin in unnamed.chain(Builtin::NAMED) {
@@ -165,6 +172,17 @@ impl Workflow {
                     ..Agent::new(builtin.agent_id(), AgentKind::Builtin { builtin }, capability)
                 });
             }
+        }
+    }
+}
+
+/// All steps with what undoes them, and all routes: those of workflows that are used too.
+fn gather<'w>(steps: &'w [Step], own: &'w [Route], all: &mut Vec<&'w Step>, routes: &mut Vec<&'w Route>) {
+    routes.extend(own);
+    for step in steps {
+        all.extend(std::iter::once(step).chain(step.compensate.as_deref()));
+        if let Work::Uses { workflow, .. } = &step.work {
+            gather(&workflow.steps, &workflow.routes, all, routes);
         }
     }
 }

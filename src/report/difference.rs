@@ -3,8 +3,10 @@
 
 use super::plain::list;
 use crate::model::agent::Agent;
+use crate::model::aggregate::{Aggregate, From};
+use crate::model::growth::part_name;
 use crate::model::safe::Safe;
-use crate::model::step::{NeedOn, Step};
+use crate::model::step::{NeedOn, Step, Work};
 use crate::model::workflow::Workflow;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,8 +19,9 @@ const SHOWN: usize = 30;
 /// steps took in earlier runs is no part of a definition.
 #[must_use]
 pub fn differences(old: &Workflow, new: &Workflow) -> Vec<String> {
-    let mut lines = things("step", &steps(old), &steps(new));
+    let mut lines = things("step", &named(&old.steps), &named(&new.steps));
     lines.extend(things("agent", &agents(old), &agents(new)));
+    lines.extend(things("template", &templates(old), &templates(new)));
     let changed = changed(&whole(old), &whole(new));
     if !changed.is_empty() {
         lines.push(format!("workflow: {} changed", list(&changed)));
@@ -68,16 +71,45 @@ fn changed(old: &Value, new: &Value) -> Vec<String> {
     old.keys().filter(|key| old.get(*key) != new.get(*key)).chain(added).cloned().collect()
 }
 
-fn steps(workflow: &Workflow) -> Named {
-    workflow.steps.iter().map(|step| (step.id.to_string(), step_value(workflow, step))).collect()
+fn named(steps: &[Step]) -> Named {
+    let mut all = Vec::with_capacity(steps.len());
+    for step in steps {
+        all.push((step.id.to_string(), step_value(steps, step)));
+        // Those of a workflow that is used go by the name of the step that uses it, as in a run.
+        if let Work::Uses { workflow, .. } = &step.work {
+            all.extend(
+                named(&workflow.steps).into_iter().map(|(own, value)| (part_name(&step.id, &own).to_string(), value)),
+            );
+        }
+    }
+    all
+}
+
+fn templates(workflow: &Workflow) -> Named {
+    workflow.templates.iter().map(|(name, step)| (name.to_string(), step_value(&workflow.steps, step))).collect()
 }
 
 /// A step as its file has it: what it does under the key that says so, and needs by name.
-fn step_value(workflow: &Workflow, step: &Step) -> Value {
+fn step_value(steps: &[Step], step: &Step) -> Value {
     let mut value = object(step);
     value.remove("measured");
-    if let Some(Value::Object(work)) = value.remove("work") {
-        value.extend(work);
+    let work = value.remove("work");
+    match (&step.work, work) {
+        (Work::Uses { file, workflow }, _) => {
+            value.insert("uses".to_owned(), json!(file));
+            let inside = [
+                ("data", json!(workflow.data)),
+                ("success", json!(workflow.success)),
+                ("result", result(workflow.result.as_ref(), &workflow.steps)),
+                ("routes", json!(workflow.routes)),
+            ];
+            value.extend(inside.map(|(key, inside)| (format!("{key} of what it uses"), inside)));
+        }
+        (Work::Route, _) => {
+            value.insert("route".to_owned(), json!(true));
+        }
+        (_, Some(Value::Object(work))) => value.extend(work),
+        _ => {}
     }
     let needs = step.needs.iter().map(|need| {
         let on = match need.on {
@@ -85,7 +117,7 @@ fn step_value(workflow: &Workflow, step: &Step) -> Value {
             NeedOn::Completed => "completed",
             NeedOn::Failed => "failed",
         };
-        json!([&*workflow.step(need.step).id, on])
+        json!([&*steps[need.step.index()].id, on])
     });
     value.insert("needs".to_owned(), needs.collect());
     Value::Object(value)
@@ -116,8 +148,19 @@ fn whole(workflow: &Workflow) -> Value {
     value.insert("mode".to_owned(), json!(workflow.mode));
     value.insert("success".to_owned(), json!(workflow.success));
     value.insert("recovery".to_owned(), json!(workflow.recovery));
+    value.insert("result".to_owned(), result(workflow.result.as_ref(), &workflow.steps));
+    value.insert("routes".to_owned(), json!(workflow.routes));
     value.extend(object(&workflow.limits).into_iter().map(|(key, value)| (format!("limits.{key}"), value)));
     Value::Object(value)
+}
+
+/// The result with the steps that it takes by name.
+fn result(result: Option<&Aggregate>, steps: &[Step]) -> Value {
+    let mut value = json!(result);
+    if let Some(From::Steps(from)) = result.map(|result| &result.from) {
+        value["from"] = from.iter().map(|step| json!(&*steps[step.index()].id)).collect();
+    }
+    value
 }
 
 fn object(thing: &impl Serialize) -> Map<String, Value> {
@@ -133,6 +176,7 @@ mod tests {
     use crate::model::agent::{AgentKind, Script, Simulated};
     use crate::model::id::StepId;
     use crate::model::policy::Mode;
+    use crate::model::route::{Route, When};
     use crate::model::step::Need;
     use crate::model::time::Micros;
     use crate::report::sample;
@@ -169,6 +213,31 @@ mod tests {
                 "agent technical-1: duration changed",
                 "workflow: mode, limits.max_parallel changed",
                 "workflow: data changed in a (a run that goes on keeps the data it has)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_used_templates_and_routes_are_told_apart() {
+        let uses = |inner: Workflow| Work::Uses { file: "inner.yaml".into(), workflow: Box::new(inner.into()) };
+        let mut old = sample::workflow();
+        old.steps[1].work = uses(Workflow::new("inner", Vec::new(), vec![sample::step("own", "data", &[], None)]));
+        let mut inner = Workflow::new("inner", Vec::new(), vec![sample::step("own", "other", &[], None)]);
+        inner.data = json!({"a": 1});
+        let mut new = old.clone();
+        new.steps[1].work = uses(inner);
+        new.steps[2].work = Work::Route;
+        new.templates.insert("cut".into(), sample::step("cut", "chunk", &[], None));
+        new.routes = vec![Route { when: When::LargeData, path: vec!["cut".into()] }];
+        let (technical, sentiment) = (&old.steps[1].id, &old.steps[2].id);
+        assert_eq!(
+            differences(&old, &new),
+            [
+                format!("step {technical}: data of what it uses changed"),
+                format!("step {technical}/own: capability changed"),
+                format!("step {sentiment}: capability, route changed"),
+                "template cut: added".to_owned(),
+                "workflow: routes changed".to_owned(),
             ]
         );
     }

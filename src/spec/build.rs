@@ -4,7 +4,10 @@
 //! when several keys are seen together is reported here.
 
 use crate::model::defaults::PARALLEL_THRESHOLD;
+use crate::model::expression::Expression;
+use crate::model::id::Name;
 use crate::model::policy::{Limits, Mode, OnThresholdMissed, Recovery};
+use crate::model::route::{Route, When};
 use crate::model::workflow::Workflow;
 use crate::spec::build_agent::{DraftAgent, agents, env};
 use crate::spec::build_flow::{Place, Sources, aggregate};
@@ -14,10 +17,11 @@ use crate::spec::diagnostic::Code;
 use crate::spec::expressions::{self, Computed};
 use crate::spec::faults::Faults;
 use crate::spec::source::{LIMITS, Span};
-use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, STEP, STEP_IN_MAP, WORKFLOW};
-use crate::spec::tree::{Kind, Node};
+use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, ROUTE, STEP, STEP_IN_MAP, TEMPLATE, WORKFLOW};
+use crate::spec::tree::{Entry, Kind, Node};
 use crate::spec::walk::{Fields, count};
 use crate::spec::words::quote;
+use indexmap::IndexMap;
 use serde_json::Value;
 
 /// A workflow on its way: `workflow` has neither steps nor agents yet.
@@ -35,6 +39,17 @@ pub(crate) struct Draft {
     pub(crate) result: Sources,
     /// What is computed, but in steps.
     pub(crate) texts: Vec<Computed>,
+    /// Steps that routing steps are done by.
+    pub(crate) templates: Vec<DraftStep>,
+    pub(crate) routes: Vec<DraftRoute>,
+}
+
+/// A way that routing steps may go, and where it stands.
+pub(crate) struct DraftRoute {
+    pub(crate) route: Route,
+    pub(crate) span: Span,
+    /// Where each name of its path stands.
+    pub(crate) spans: Vec<Span>,
 }
 
 /// Builds a draft from the root of a workflow file. `stem` is its id if it names none.
@@ -82,15 +97,17 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
         },
         agents: Vec::new(),
         result,
-        templates: indexmap::IndexMap::new(),
+        templates: IndexMap::new(),
         routes: Vec::new(),
         steps: Vec::new(),
     };
     let agents = fields.get("agents").map(|node| agents(node, faults)).unwrap_or_default();
     let steps = steps(&fields, faults);
+    let templates = templates(&fields, faults);
+    let routes = fields.get("routes").map_or(&[][..], Node::list).iter().filter_map(route).collect();
     let rollback = place("recovery").filter(|_| recovery == Recovery::Rollback);
     let texts = expressions::of_table(&WORKFLOW, root, &["steps"]);
-    Draft { workflow, steps, agents, limited, rollback, idle_threshold, result: sources, texts }
+    Draft { workflow, steps, agents, limited, rollback, idle_threshold, result: sources, texts, templates, routes }
 }
 
 fn limits(node: &Node) -> (Limits, Vec<Span>) {
@@ -107,6 +124,38 @@ fn limits(node: &Node) -> (Limits, Vec<Span>) {
     };
     let valid = capabilities.iter().filter(|entry| count(&entry.value).is_some());
     (limits, valid.map(|entry| entry.key_span).collect())
+}
+
+/// The words that stand for a kind of input.
+const KINDS: [(&str, When); 3] = [
+    ("large_data", When::LargeData),
+    ("structured_data", When::StructuredData),
+    ("streaming_data", When::StreamingData),
+];
+
+fn route(node: &Node) -> Option<DraftRoute> {
+    let fields = Fields::of(&ROUTE, node);
+    let text = fields.text("when")?;
+    let kind = KINDS.iter().find(|(word, _)| *word == text.trim()).map(|(_, when)| when.clone());
+    let when = kind.or_else(|| Expression::of_source(text).ok().map(When::Filter))?;
+    let path = fields.get("path").map_or(&[][..], Node::list);
+    let (path, spans) = path.iter().filter_map(|node| Some((Name::from(node.text()?), node.span))).unzip();
+    Some(DraftRoute { route: Route { when, path }, span: node.span, spans })
+}
+
+/// Keys of `defaults` that have no meaning in templates.
+const NOT_OF_TEMPLATES: [&str; 3] = ["needs", "critical", "barrier"];
+
+fn templates(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<DraftStep> {
+    let Some(node) = fields.get("templates") else { return Vec::new() };
+    let shared = fields.get("defaults").map(|node| Fields::of(&DEFAULTS, node)).unwrap_or_default();
+    let shared = Fields::default().over(&shared, |key| !NOT_OF_TEMPLATES.contains(&key));
+    let entries = node.entries().iter().filter(|entry| matches!(entry.value.kind, Kind::Map(_)));
+    let one = |entry: &Entry| {
+        let id = Some((entry.key.as_str(), entry.key_span));
+        step(id, Fields::of(&TEMPLATE, &entry.value), &shared, entry.key_span, faults)
+    };
+    entries.map(one).collect()
 }
 
 fn steps(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Vec<DraftStep> {

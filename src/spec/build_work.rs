@@ -7,8 +7,8 @@ use crate::spec::diagnostic::Code;
 use crate::spec::faults::Faults;
 use crate::spec::policy_tables::APPROVAL;
 use crate::spec::source::Span;
-use crate::spec::tables::{WORK_BUILT, WORK_KEYS};
-use crate::spec::tree::Node;
+use crate::spec::tables::WORK_KEYS;
+use crate::spec::tree::{Kind, Node};
 use crate::spec::walk::Fields;
 use crate::spec::words::{any_of, join};
 
@@ -37,6 +37,11 @@ const AGENT_KEYS: [&str; 17] = [
 /// Keys that an aggregate has besides: a person has none of them.
 const COMPUTED_KEYS: [&str; 4] = ["timeout", "estimate", "on_exhausted", "expect"];
 
+/// What a step that is made of others is told; `required` belongs to `input`.
+const TOLD_KEYS: [&str; 3] = ["with", "input", "required"];
+/// What else an agent's step has and a step made of others has not.
+const OTHER_KEYS: [&str; 5] = ["timeout", "on_exhausted", "expect", "pivot", "estimate"];
+
 /// What a step does, where that is said, and its keys with the shared ones that go with it.
 pub(crate) struct Chosen<'n> {
     pub(crate) work: Work,
@@ -56,11 +61,10 @@ pub(crate) fn choose<'n>(own: Fields<'n>, shared: &Fields<'n>, owner: Span, faul
     let Some((way, node)) = chosen.first().and_then(|&way| Some((way, source.get(way)?))) else {
         faults
             .error(owner, Code::MissingKey, "this step does nothing")
-            .expected(format!("one of {}", any_of(&WORK_KEYS[..WORK_BUILT])));
+            .expected(format!("one of {}", any_of(&WORK_KEYS)));
         let fields = own.over(shared, |key| !PROCESS_KEYS.contains(&key));
         return Chosen { work: nothing, span: owner, fields, sources: Sources::default() };
     };
-    let is_known = WORK_KEYS[..WORK_BUILT].contains(&way);
     let (work, sources) = match way {
         "aggregate" => {
             let (aggregate, sources) = aggregate(node, Place::Step, faults);
@@ -68,22 +72,28 @@ pub(crate) fn choose<'n>(own: Fields<'n>, shared: &Fields<'n>, owner: Span, faul
         }
         _ => (of(way, node, faults), Sources::default()),
     };
-    let refused: &[&[&str]] = match work {
-        _ if !is_known => &[],
-        Work::Run { .. } | Work::Command { .. } => &[],
-        Work::Approval { .. } => &[&PROCESS_KEYS, &AGENT_KEYS, &COMPUTED_KEYS],
-        Work::Aggregate(_) | Work::Uses { .. } | Work::Route => &[&PROCESS_KEYS, &AGENT_KEYS],
-        Work::Capability { .. } | Work::Agent { .. } => &[&PROCESS_KEYS],
-    };
-    for key in refused.iter().flat_map(|keys| keys.iter()) {
+    let refused = refused_beside(&work);
+    for key in &refused {
         if let Some(place) = own.key_span(key) {
             misplaced(key, way, &work, place, faults);
         }
     }
-    let refused = |key: &str| refused.iter().any(|keys| keys.contains(&key));
-    let is_process = matches!(work, Work::Run { .. } | Work::Command { .. }) && is_known;
-    let keep = |key: &str| !WORK_KEYS.contains(&key) && !refused(key) && (is_process || !PROCESS_KEYS.contains(&key));
+    let keep = |key: &str| !WORK_KEYS.contains(&key) && !refused.contains(&key);
     Chosen { work, span: node.span, fields: own.over(shared, keep), sources }
+}
+
+/// Keys that do not go with a kind of work.
+fn refused_beside(work: &Work) -> Vec<&'static str> {
+    let agents = || PROCESS_KEYS.iter().chain(&AGENT_KEYS).copied();
+    let of_others = || agents().filter(|key| !TOLD_KEYS.contains(key)).chain(OTHER_KEYS);
+    match work {
+        Work::Run { .. } | Work::Command { .. } => Vec::new(),
+        Work::Capability { .. } | Work::Agent { .. } => PROCESS_KEYS.to_vec(),
+        Work::Approval { .. } => agents().chain(COMPUTED_KEYS).collect(),
+        Work::Aggregate(_) => agents().collect(),
+        Work::Uses { .. } => of_others().filter(|key| *key != "estimate").collect(),
+        Work::Route => of_others().collect(),
+    }
 }
 
 /// Reports a key that does not go with the work of its step.
@@ -98,6 +108,14 @@ fn misplaced(key: &str, way: &str, work: &Work, place: Span, faults: &mut Faults
                 "`{key}` has no meaning beside `aggregate`: what is there is brought together, and no agent is asked"
             ),
             if key == "input" { "`from` inside `aggregate`" } else { "the key left out, or a step of its own" },
+        ),
+        Work::Uses { .. } => (
+            format!("`{key}` has no meaning beside `uses`: the steps of the other workflow say it for themselves"),
+            "the key left out, or set in the file that is used",
+        ),
+        Work::Route => (
+            format!("`{key}` has no meaning beside `route`: the templates of the path say it for themselves"),
+            "the key left out, or set at the templates",
         ),
         _ => (
             format!("`{key}` goes with `run` and `command`, this step has `{way}`"),
@@ -123,7 +141,7 @@ pub(crate) fn more_than_one(what: &str, ways: &[&str], source: &Fields<'_>, owne
     }
 }
 
-/// The work that the key `way` stands for; an empty line for a way that is not built.
+/// The work that the key `way` stands for.
 pub(crate) fn of(way: &str, node: &Node, faults: &mut Faults<'_>) -> Work {
     let text = || node.text().unwrap_or("").to_owned();
     match way {
@@ -139,8 +157,17 @@ pub(crate) fn of(way: &str, node: &Node, faults: &mut Faults<'_>) -> Work {
         "capability" => Work::Capability { capability: text().into() },
         "agent" => Work::Agent { agent: text().into() },
         "approval" => approval(node, faults),
-        "run" => Work::Run { line: text() },
-        _ => Work::Run { line: String::new() },
+        // What it says is read when all files are known.
+        "uses" => Work::Uses { file: text(), workflow: Box::default() },
+        "route" => {
+            if matches!(node.kind, Kind::Bool(false)) {
+                faults
+                    .error(node.span, Code::Conflict, "`route: false` says that nothing is done")
+                    .expected("`route: true`, or the key left out and another way to do the step");
+            }
+            Work::Route
+        }
+        _ => Work::Run { line: text() },
     }
 }
 

@@ -53,6 +53,16 @@ fn looks_like_json(start: &str) -> bool {
     start.strip_prefix(['{', '[']).is_some_and(|rest| rest.trim_start().starts_with(['"', '{', '[']))
 }
 
+/// Whether the root is a map, as it has to be; else that is reported.
+pub(crate) fn is_map(root: &Node, what: &str, faults: &mut Faults<'_>) -> bool {
+    if let Kind::Map(_) = root.kind {
+        return true;
+    }
+    let message = format!("{what} has to be a map, found {}", root.type_word());
+    faults.error(root.span, Code::WrongType, message).expected("a map of keys and values");
+    false
+}
+
 /// Reads the document of `--data`: a map.
 pub(crate) fn document<'s>(source: &'s Source, faults: &mut Faults<'s>) -> Option<Map<String, Value>> {
     let node = tree(source, faults)?;

@@ -103,7 +103,9 @@ codes! {
     UnknownAgent = "unknown_agent",
     /// A capability that no agent offers.
     UnknownCapability = "unknown_capability",
-    /// Steps that wait for each other.
+    /// A template that is not there.
+    UnknownTemplate = "unknown_template",
+    /// Steps that wait for each other, or files that use each other.
     Cycle = "cycle",
     /// Steps of a barrier that wait for each other.
     Deadlock = "deadlock",

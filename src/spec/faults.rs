@@ -35,6 +35,15 @@ impl Fault {
     }
 }
 
+/// Findings without their source, kept while it is moved.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    list: Vec<Fault>,
+    dropped: usize,
+    errors: usize,
+    concealed: Vec<Span>,
+}
+
 /// All findings about one source.
 #[derive(Debug)]
 pub(crate) struct Faults<'s> {
@@ -59,6 +68,20 @@ impl<'s> Faults<'s> {
             suggestion: None,
         };
         Self { source, list: Vec::new(), spare, dropped: 0, errors: 0, concealed: Vec::new() }
+    }
+    /// What was found so far about this source.
+    pub(crate) fn with(source: &'s Source, found: Findings) -> Self {
+        let Findings { list, dropped, errors, concealed } = found;
+        Self { list, dropped, errors, concealed, ..Self::new(source) }
+    }
+    /// The findings, to be taken up again by [`Self::with`].
+    pub(crate) fn detach(self) -> Findings {
+        let Self { list, dropped, errors, concealed, .. } = self;
+        Findings { list, dropped, errors, concealed }
+    }
+    /// The name of the source.
+    pub(crate) fn name(&self) -> &'s str {
+        self.source.name()
     }
     /// The line of a place, as people count.
     pub(crate) fn line(&self, span: Span) -> usize {

@@ -5,11 +5,13 @@
 //!                          └────build──▶ draft ──check, cycle, flow──▶ Workflow, if nothing refuses it
 //! ```
 //!
+//! A file may use others: `library` finds them all, `whole` reads each by the same road and puts them into each other.
+//!
 //! What is computed is taken apart by the walker (`computed`), gathered from the tree by the same tables and compiled in
 //! one call (`expressions`), with whatever compiler the caller has; `place` finds its faults inside quotes and blocks.
 //! Steps that join a running graph are read by the same tables ([`growth`]).
 //!
-//! Reading files is the caller's: [`LIMITS`] says how much to read at most. The tables that the walker goes by also make
+//! Reading files is the caller's ([`Options`]`.used`): [`LIMITS`] says how much to read at most. The tables that the walker goes by also make
 //! the JSON Schema ([`schema`]), so that neither can know a key that the other does not.
 
 mod agent_tables;
@@ -23,9 +25,11 @@ mod build_step;
 mod build_work;
 mod check;
 mod computed;
+mod crew;
 mod cycle;
 pub mod data;
 pub mod diagnostic;
+mod expected;
 mod expressions;
 mod faults;
 mod flow;
@@ -33,9 +37,12 @@ mod flow_tables;
 pub mod growth;
 mod json;
 mod keys;
+mod library;
+mod options;
 mod outputs;
 mod place;
 mod policy_tables;
+mod routes;
 mod scalar;
 mod schema;
 mod sharing;
@@ -44,6 +51,8 @@ mod sources;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_assembly;
 #[cfg(test)]
 mod tests_flow;
 #[cfg(test)]
@@ -54,59 +63,20 @@ mod together;
 mod tree;
 mod units;
 mod walk;
+mod whole;
 mod words;
 mod yaml;
 
 use crate::model::agent::Agent;
-use crate::model::path::Path;
-use crate::model::policy::Mode;
-use crate::model::workflow::Workflow;
+use crate::model::workflow::FileStamp;
 pub use diagnostic::{Code, Diagnostic, Severity, render_all};
 pub use expressions::Compile;
 use faults::Faults;
+pub use options::{Options, ReadUsed, Used};
 pub use schema::schema;
 use serde_json::{Map, Value};
 pub use source::{LIMITS, Source};
-use tree::{Kind, Node};
-
-/// What comes from outside the file.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Whether every capability and agent has to be there; a command that only draws asks for none.
-    pub agents_needed: bool,
-    /// Agents of `--agents`: added to those of the file; one with the same id takes the file's place.
-    pub agents: Vec<Agent>,
-    /// Data of `--data`, laid over the file's member by member.
-    pub data: Option<Map<String, Value>>,
-    /// Values of `--set`, over both.
-    pub set: Vec<(Path, Value)>,
-    /// The order of work, and where it was said, if not by the file.
-    pub mode: Option<(Mode, String)>,
-    /// The most attempts at once, if not by the file.
-    pub max_parallel: Option<u32>,
-    /// The folder that relative folders of the file start from.
-    pub folder: Option<String>,
-    /// Slots of the built-in process agent.
-    pub cores: u32,
-    /// Says what is wrong with filters; without it nobody looks whether they are jq.
-    pub compile: Option<Compile>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            agents_needed: true,
-            agents: Vec::new(),
-            data: None,
-            set: Vec::new(),
-            mode: None,
-            max_parallel: None,
-            folder: None,
-            cores: 1,
-            compile: None,
-        }
-    }
-}
+pub use whole::read;
 
 /// What came of reading a file.
 #[derive(Clone, Debug)]
@@ -117,13 +87,15 @@ pub struct Outcome<T> {
     pub diagnostics: Vec<Diagnostic>,
     /// How many more there are.
     pub more: usize,
+    /// The files that it uses, directly or by others.
+    pub files: Vec<FileStamp>,
 }
 
 impl<T> Outcome<T> {
     fn new(value: Option<T>, faults: Faults<'_>) -> Self {
         let value = if faults.any_error() { None } else { value };
         let (diagnostics, more) = faults.finish();
-        Self { value, diagnostics, more }
+        Self { value, diagnostics, more, files: Vec::new() }
     }
     /// The diagnostics for people, one line break behind each.
     #[must_use]
@@ -132,37 +104,11 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Reads a workflow file.
-#[must_use]
-pub fn read(source: &Source, options: &Options) -> Outcome<Workflow> {
-    let mut faults = Faults::new(source);
-    let workflow = data::tree(source, &mut faults).and_then(|root| workflow(source, &root, options, &mut faults));
-    Outcome::new(workflow, faults)
-}
-
-fn workflow(source: &Source, root: &Node, options: &Options, faults: &mut Faults<'_>) -> Option<Workflow> {
-    if !is_map(root, "a workflow", faults) {
-        return None;
-    }
-    walk::table(&tables::WORKFLOW, root, root.span, faults);
-    let mut draft = build::workflow(root, &source.stem(), faults);
-    data::lay_over(&mut draft.workflow.data, options.data.as_ref(), &options.set);
-    draft.workflow.folder.clone_from(&options.folder);
-    if let Some((mode, said_by)) = &options.mode {
-        draft.workflow.mode = *mode;
-        draft.workflow.mode_source.clone_from(said_by);
-    }
-    if options.max_parallel.is_some() {
-        draft.workflow.limits.max_parallel = options.max_parallel;
-    }
-    check::finish(draft, &options.agents, options.agents_needed, options.cores, options.compile, faults)
-}
-
 /// Reads the file of `--agents`: a map with `agents`. `compile` is that of [`Options`].
 #[must_use]
 pub fn read_agents(source: &Source, compile: Option<Compile>) -> Outcome<Vec<Agent>> {
     let mut faults = Faults::new(source);
-    let root = data::tree(source, &mut faults).filter(|root| is_map(root, "an agents file", &mut faults));
+    let root = data::tree(source, &mut faults).filter(|root| data::is_map(root, "an agents file", &mut faults));
     let agents = root.map(|root| {
         walk::table(&agent_tables::AGENTS_FILE, &root, root.span, &mut faults);
         let texts = expressions::of_table(&agent_tables::AGENTS_FILE, &root, &[]);
@@ -200,13 +146,4 @@ pub fn source_from_bytes(name: &str, bytes: Vec<u8>) -> Result<Source, Box<Diagn
         diagnostic.expected = Some("text in UTF-8".to_owned());
         Box::new(diagnostic)
     })
-}
-
-fn is_map(root: &Node, what: &str, faults: &mut Faults<'_>) -> bool {
-    if let Kind::Map(_) = root.kind {
-        return true;
-    }
-    let message = format!("{what} has to be a map, found {}", root.type_word());
-    faults.error(root.span, Code::WrongType, message).expected("a map of keys and values");
-    false
 }

@@ -167,7 +167,16 @@ mod tests {
     #[test]
     fn what_is_not_built_is_not_in_the_schema() {
         let schema = schema();
-        assert!(schema["$defs"]["step"]["properties"].get("uses").is_none());
+        assert!(schema["$defs"]["workflow"]["properties"].get("stream").is_none());
+        assert!(schema["$defs"]["step"]["properties"]["uses"].is_object());
+        assert!(schema["$defs"]["defaults"]["properties"].get("route").is_none());
+        for refused in
+            ["id", "needs", "for_each", "aggregate", "approval", "uses", "route", "critical", "expand", "barrier"]
+        {
+            assert!(schema["$defs"]["template"]["properties"].get(refused).is_none(), "{refused}");
+        }
+        assert!(schema["$defs"]["template"]["properties"]["expect"].is_object());
+        assert_eq!(schema["$defs"]["route"]["properties"]["path"]["minItems"], 1);
         assert!(schema["$defs"]["step"]["properties"]["for_each"].is_object());
         assert!(schema["$defs"]["defaults"]["properties"].get("for_each").is_none());
         assert!(schema["$defs"]["aggregate"]["properties"]["quorum"].is_object());

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 const AGENTS_SHOWN: usize = 3;
 
 /// Reports semaphores that are given different permits.
-pub(crate) fn semaphores(steps: &[DraftStep], faults: &mut Faults<'_>) {
+pub(crate) fn semaphores<'d>(steps: impl Iterator<Item = &'d DraftStep>, faults: &mut Faults<'_>) {
     let mut known: HashMap<&str, (u32, Span)> = HashMap::new();
     for draft in steps {
         let Some(semaphore) = &draft.step.semaphore else { continue };
@@ -69,14 +69,11 @@ enum Verdict {
     Never,
 }
 
-/// Reports steps that take more than any agent has that could do them. `agents` are all of the file and of the option
-/// `--agents`; those with faults of their own are not among them, and nothing is said about who might be meant.
+/// Reports steps that take more than any agent has that could do them. `agents` are all of the files and of the option
+/// `--agents`; asked only where none of them has a fault of its own, which might be the one that is meant.
 pub(crate) fn resources(draft: &Draft, agents: &[Agent], faults: &mut Faults<'_>) {
-    if draft.agents.iter().any(|agent| agent.agent.is_none()) {
-        return;
-    }
     let mut known: HashMap<(Asked<'_>, u64, u64), Verdict> = HashMap::new();
-    for step in &draft.steps {
+    for step in draft.steps.iter().chain(&draft.templates) {
         let Some(taken) = step.step.resources else { continue };
         let itself = (Asked::of_step(&step.step), step.places.resources, true);
         let fallbacks = step.step.fallback.iter().zip(&step.fallback_spans);

@@ -17,6 +17,12 @@ pub struct Limits {
     pub alias_nodes_per_byte: usize,
     /// Nodes that aliases may add at all: ten times the largest file would not fit into memory.
     pub alias_nodes: usize,
+    /// Files that a workflow may use, directly or by others; together they have at most `bytes`.
+    pub files: usize,
+    /// How deep files may use each other; the first one that is used is at 1.
+    pub nesting: usize,
+    /// Bytes of JSON that all workflows that are used come to, each as often as it is used.
+    pub used_bytes: usize,
     /// Diagnostics that are shown; the others are counted.
     pub diagnostics: usize,
 }
@@ -29,6 +35,9 @@ pub const LIMITS: Limits = Limits {
     edges: 1_000_000,
     alias_nodes_per_byte: 10,
     alias_nodes: 8_000_000,
+    files: 1_000,
+    nesting: 8,
+    used_bytes: 128 << 20,
     diagnostics: 1_000,
 };
 

@@ -16,6 +16,21 @@ const ANY_DURATION: Shape = Shape::Duration { from: Micros::ZERO, off: false };
 pub(crate) const WORKFLOW: Table =
     Table { id: "workflow", what: "a workflow", groups: &[WORKFLOW_KEYS, WORKFLOW_LATER] };
 
+/// A way that routing steps may go.
+pub(crate) const ROUTE: Table = Table {
+    id: "route",
+    what: "a route",
+    groups: &[&[
+        Key::new(
+            "when",
+            Shape::PathOrFilter,
+            "A filter over the step's input that gives neither `false` nor `null`; or `large_data`, `structured_data`, `streaming_data`.",
+        )
+        .required(),
+        Key::new("path", Shape::List(&Shape::Name, 1), "Templates, or built-in capabilities, in order.").required(),
+    ]],
+};
+
 const WORKFLOW_KEYS: &[Key] = &[
     Key::new("id", Shape::Id, "The workflow's id; the file's stem if left out.").alias(&["workflow_id"]),
     Key::new("name", Shape::Text, "A name for people."),
@@ -46,11 +61,19 @@ const WORKFLOW_KEYS: &[Key] = &[
     )
     .required(),
     Key::new("result", Shape::Table(&AGGREGATE), "What steps returned, brought together when the run has ended."),
+    Key::new(
+        "templates",
+        Shape::Map(KeyRule::Id, &Shape::Table(&TEMPLATE)),
+        "Steps by name, which routing steps are done by.",
+    ),
+    Key::new(
+        "routes",
+        Shape::List(&Shape::Table(&ROUTE), 0),
+        "Ways that routing steps go, the first that fits; where none does the input itself decides.",
+    ),
 ];
 
 const WORKFLOW_LATER: &[Key] = &[
-    Key::later("templates", "Named reusable steps."),
-    Key::later("routes", "Which templates follow a routing step."),
     Key::later("groups", "Declared folds of the graph."),
     Key::later("on", "Event types that start the workflow."),
     Key::later("stream", "Items from a stream through the steps."),
@@ -98,13 +121,15 @@ pub(crate) const SUCCESS: Table = Table {
 
 /// A step in a list.
 pub(crate) const STEP: Table =
-    Table { id: "step", what: "a step", groups: &[STEP_ID, STEP_KEYS, STEP_ALONE, STEP_LATER] };
+    Table { id: "step", what: "a step", groups: &[STEP_ID, STEP_KEYS, STEP_PLACED, STEP_ALONE] };
 /// A step in a map, where the key is its id.
 pub(crate) const STEP_IN_MAP: Table =
-    Table { id: "step_in_map", what: "a step", groups: &[STEP_ID_AGAIN, STEP_KEYS, STEP_ALONE, STEP_LATER] };
+    Table { id: "step_in_map", what: "a step", groups: &[STEP_ID_AGAIN, STEP_KEYS, STEP_PLACED, STEP_ALONE] };
 /// What all steps share.
 pub(crate) const DEFAULTS: Table =
-    Table { id: "defaults", what: "`defaults`", groups: &[STEP_KEYS, NOT_SHARED, STEP_LATER] };
+    Table { id: "defaults", what: "`defaults`", groups: &[STEP_KEYS, STEP_PLACED, NOT_SHARED] };
+/// A step that routing steps are done by.
+pub(crate) const TEMPLATE: Table = Table { id: "template", what: "a template", groups: &[STEP_KEYS, NOT_IN_TEMPLATES] };
 
 const STEP_ID: &[Key] =
     &[Key::new("id", Shape::Id, "Unique in the workflow without regard to case.").alias(&["step_id"]).required()];
@@ -127,12 +152,6 @@ const STEP_KEYS: &[Key] = &[
     Key::new("cwd", Shape::Filled, "Folder of `run` and `command`; relative: from the file's folder."),
     Key::new("env", STEP_ENV, "Variables for `run` and `command`, over the workflow's."),
     Key::new("stdout", Shape::Words(STDOUTS), "How the output of `run` and `command` is read."),
-    Key::new(
-        "needs",
-        Shape::Either(&[Shape::Id, Shape::List(&Shape::Id, 0), Shape::Map(KeyRule::Id, &Shape::Table(&NEED))]),
-        "What has to end first: an id, a list, or a map of id to `{on: …}`.",
-    )
-    .alias(&["dependencies", "depends_on"]),
     Key::new(
         "if",
         Shape::PathOrFilter,
@@ -160,7 +179,6 @@ const STEP_KEYS: &[Key] = &[
         Shape::Either(&[Shape::Words(PRIORITIES), Shape::Whole(0, 100)]),
         "Higher first; `normal` if left out.",
     ),
-    Key::new("critical", Shape::Bool, "Its failure fails the run whatever the share."),
     Key::new("fallback", Shape::List(&Shape::Table(&FALLBACK), 0), "Tried in turn when retries are spent."),
     Key::new("estimate", ANY_DURATION, "Expected duration.").alias(&["estimated_duration"]),
     Key::new("idempotent", Shape::Bool, "May be done twice: after a crash it is simply done again."),
@@ -181,12 +199,23 @@ const STEP_KEYS: &[Key] = &[
         Shape::Words(ON_CANCEL),
         "What happens to the work of a step that is cancelled while it runs; `leave` if left out.",
     ),
-    Key::new("barrier", Shape::Name, "Steps that give the same name start together, when all are ready."),
     Key::new("lock", Shape::Name, "Attempts of steps that give the same name exclude each other."),
     Key::new("semaphore", Shape::Table(&SEMAPHORE), "Attempts of steps that give the same name share its permits."),
     Key::new("resources", RESOURCES, "What an attempt takes of the resources of its agent."),
     Key::new("parallel_safe", Shape::Bool, "`false`: nothing else of the run is at work while it is."),
     Key::new("expect", Shape::Table(&EXPECT), "What its output has to be."),
+];
+
+/// What a step has by its place among others: templates have none.
+const STEP_PLACED: &[Key] = &[
+    Key::new(
+        "needs",
+        Shape::Either(&[Shape::Id, Shape::List(&Shape::Id, 0), Shape::Map(KeyRule::Id, &Shape::Table(&NEED))]),
+        "What has to end first: an id, a list, or a map of id to `{on: …}`.",
+    )
+    .alias(&["dependencies", "depends_on"]),
+    Key::new("critical", Shape::Bool, "Its failure fails the run whatever the share."),
+    Key::new("barrier", Shape::Name, "Steps that give the same name start together, when all are ready."),
 ];
 
 /// What cannot stand in `defaults`.
@@ -206,6 +235,12 @@ const STEP_ALONE: &[Key] = &[
         Shape::Either(&[Shape::Bool, Shape::Table(&EXPAND)]),
         "The `steps` of its output join the running graph.",
     ),
+    Key::new(
+        "uses",
+        Shape::Filled,
+        "Another workflow file, from this file's folder, is done in its place; `with` and `input` are laid over its data.",
+    ),
+    Key::new("route", Shape::Bool, "`true`: its input is looked at, and a path of templates is done in its place."),
 ];
 
 /// The same keys in `defaults`.
@@ -218,17 +253,30 @@ const NOT_SHARED: &[Key] = &[
     Key::refused("chunk", "it goes with the `for_each` of one step"),
     Key::refused("success", "it goes with the `for_each` of one step"),
     Key::refused("expand", "steps join by the output of one step"),
+    Key::refused("uses", "what is used belongs to one step"),
+    Key::refused("route", "a way belongs to one step"),
 ];
 
-const STEP_LATER: &[Key] =
-    &[Key::later("uses", "A sub-workflow."), Key::later("route", "Chooses templates by the input.")];
+/// The same keys, and what belongs to a place among steps, in a template.
+const NOT_IN_TEMPLATES: &[Key] = &[
+    Key::refused("id", "a template goes by its name"),
+    Key::refused("needs", "the path says what comes before it"),
+    Key::refused("critical", "the routing step says whether it is"),
+    Key::refused("barrier", "which steps take its path is not known beforehand"),
+    Key::refused("approval", "a template is asked of an agent"),
+    Key::refused("aggregate", "a template is asked of an agent"),
+    Key::refused("uses", "a template is asked of an agent"),
+    Key::refused("route", "a path does not lead to further paths"),
+    Key::refused("for_each", "it stands at the routing step"),
+    Key::refused("max_parallel", "it goes with the `for_each` of the routing step"),
+    Key::refused("chunk", "it goes with the `for_each` of the routing step"),
+    Key::refused("success", "it goes with the `for_each` of the routing step"),
+    Key::refused("expand", "steps join by the output of a step of the file"),
+];
 
 /// Keys of which a step gives exactly one, in the order of messages.
 pub(crate) const WORK_KEYS: [&str; 8] =
     ["run", "command", "capability", "agent", "approval", "aggregate", "uses", "route"];
-
-/// How many of them this build takes: the first ones.
-pub(crate) const WORK_BUILT: usize = 6;
 
 const STDOUTS: &[Word] =
     &[Word::new("json", "Any JSON and nothing else."), Word::new("text", "Always text, as `{\"stdout\": …}`.")];

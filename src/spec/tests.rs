@@ -4,10 +4,12 @@ use super::*;
 use crate::model::agent::AgentKind;
 use crate::model::expression::Expression;
 use crate::model::path::Path;
+use crate::model::policy::Mode;
 use crate::model::policy::{Jitter, Recovery, Success};
 use crate::model::rng::Rng;
 use crate::model::step::{EnvValue, Fallback, NeedOn, StdoutMode, Work};
 use crate::model::time::Micros;
+use crate::model::workflow::Workflow;
 use serde_json::json;
 
 const FULL: &str = r#"
@@ -238,7 +240,7 @@ const BROKEN: &[Broken] = &[
     ("steps: { a: { run: ls, output: { k: 'a[x]' } } }\n", &[("1:37 bad_text", "an index is a whole number", None)]),
     ("steps: { a: { run: ls, env: { LD_PRELOAD: x } } }\n", &[("1:31 bad_text", "`LD_PRELOAD`", None)]),
     ("steps: { a: { run: ls, env: { PORT: 80 } } }\n", &[("1:37 wrong_type", "`80`", Some("\"80\""))]),
-    ("steps: { a: { uses: x.yaml } }\n", &[("1:15 unsupported", "`uses` is not supported yet", None)]),
+    ("stream: {}\nsteps: { a: { run: ls } }\n", &[("1:1 unsupported", "`stream` is not supported yet", None)]),
     ("mode: paralel\nsteps: { a: { run: ls } }\n", &[("1:7 unknown_word", "`paralel`", Some("parallel"))]),
     ("success: { min: 0.8 }\nsteps: { a: { run: ls } }\n", &[("1:17 wrong_type", "`0.8`", None)]),
     ("success: { min: 120% }\nsteps: { a: { run: ls } }\n", &[("1:17 bad_text", "`120%`", None)]),
@@ -246,7 +248,7 @@ const BROKEN: &[Broken] = &[
     ("limits: { max_parallel: 0 }\nsteps: { a: { run: ls } }\n", &[("1:25 out_of_range", "`max_parallel`", None)]),
     ("id: w\nworkflow_id: w\nsteps: { a: { run: ls } }\n", &[("2:1 duplicate_key", "another name of `id`", None)]),
     ("data: [1]\nsteps: { a: { run: ls } }\n", &[("1:7 wrong_type", "a list", None)]),
-    ("templates: {}\nsteps: { a: { run: ls } }\n", &[("1:1 unsupported", "`templates`", None)]),
+    ("groups: {}\nsteps: { a: { run: ls } }\n", &[("1:1 unsupported", "`groups`", None)]),
     ("steps:\n  fetch: { run: ls }\n  use: { run: ls, needs: fetsh }\n", &[("3:26 unknown_step", "`use` needs `fetsh`", Some("fetch"))]),
     ("steps:\n  a: { run: ls, needs: c }\n  b: { run: ls, needs: a }\n  c: { run: ls, needs: [b] }\n",
         &[("2:24 cycle", "a -> b -> c -> a", None)]),
@@ -314,15 +316,7 @@ fn all_faults_of_a_file_are_reported_in_one_go_with_excerpts() {
     let codes: Vec<&str> = outcome.diagnostics.iter().map(|d| d.code.word()).collect();
     assert_eq!(
         codes,
-        [
-            "unknown_word",
-            "unknown_key",
-            "out_of_range",
-            "unknown_capability",
-            "unknown_step",
-            "conflict",
-            "unsupported"
-        ]
+        ["unknown_word", "unknown_key", "out_of_range", "unknown_capability", "unknown_step", "conflict", "wrong_type"]
     );
     let rendered = outcome.render();
     assert!(rendered.contains("flow.yaml:4:25: error[unknown_key]: unknown key `timeot`\n  4 |   one: { capability: c, timeot: 5s, priority: 900 }\n    |                         ^^^^^^\n"), "{rendered}");

@@ -9,6 +9,7 @@ use crate::model::id::StepId;
 use crate::model::policy::Success;
 use crate::model::quality::OnFail;
 use crate::model::step::{EnvValue, NeedOn, Step, Work};
+use crate::model::workflow::Workflow;
 use serde_json::json;
 use std::io;
 

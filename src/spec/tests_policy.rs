@@ -4,6 +4,7 @@ use super::tests::{A, Broken, faults, good, mutated, told};
 use super::*;
 use crate::model::completion::FailureClass;
 use crate::model::defaults;
+use crate::model::policy::Mode;
 use crate::model::policy::{
     BreakerPolicy, Health, HealthProbe, OnCancel, OnExhausted, OnThresholdMissed, RateLimit, Recovery, Resources,
     RetryBudget,
@@ -11,6 +12,7 @@ use crate::model::policy::{
 use crate::model::rng::Rng;
 use crate::model::step::{Decision, Semaphore, Step, Work};
 use crate::model::time::Micros;
+use crate::model::workflow::Workflow;
 use serde_json::json;
 
 const FULL: &str = r#"

@@ -1,5 +1,6 @@
 //! One integration binary: everything that needs the real program.
 
+mod assembly;
 mod attempts;
 mod builtins;
 mod cli;

@@ -19,7 +19,7 @@ use upbeat::report::plan::Plan;
 use upbeat::runtime::clock::ClockKind;
 use upbeat::runtime::handle::{Handle, RunOrder};
 use upbeat::runtime::{Config, environment, start};
-use upbeat::spec::{Options, Source, read};
+use upbeat::spec::{Diagnostic, Options, Source, Used, read};
 
 /// Names the folder with graphs of the world outside.
 const GRAPHS: &str = "UPBEAT_GRAPHS";
@@ -266,10 +266,20 @@ fn times_are_those_of_runs_that_share_locks_and_semaphores_and_meet_at_barriers(
     }
 }
 
+/// A file that a shipped workflow uses.
+fn beside(using: &str, file: &str) -> Result<Used, Box<Diagnostic>> {
+    let path = Path::new(using).with_file_name(file).to_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(&path).unwrap();
+    Ok(Used { source: Source::new(path.as_str(), text), path, hash: String::new() })
+}
+
 /// A shipped workflow as the program reads it, but that nobody fails: the plan is of the case in which all goes well.
 fn shipped(path: &Path) -> Option<Workflow> {
     let text = std::fs::read_to_string(path).unwrap();
-    let outcome = read(&Source::new(path.to_str().unwrap(), text), &Options { cores: 2, ..Options::default() });
+    let outcome = read(
+        &Source::new(path.to_str().unwrap(), text),
+        &Options { cores: 2, used: Some(beside), ..Options::default() },
+    );
     let said = outcome.render();
     assert!(outcome.value.is_some(), "{said}");
     let mut workflow = outcome.value?;

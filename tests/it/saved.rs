@@ -97,7 +97,7 @@ impl Running {
     }
 }
 
-fn started(step: &str) -> String {
+pub(crate) fn started(step: &str) -> String {
     format!("attempt_started\",\"step\":\"{step}")
 }
 

@@ -15,10 +15,12 @@ mod input;
 mod items;
 mod judge;
 mod process;
+mod route;
 mod sources;
 mod templates;
 
 pub use judge::Judged;
+pub use route::{Json, Seen};
 
 use crate::model::computation::{Computation, Computed, Found};
 use crate::model::step::{Step, Work};
@@ -72,6 +74,11 @@ impl Calculator {
         }
         match &step.work {
             Work::Aggregate(aggregate) => asker.payload(aggregate).await.map(Found::Input),
+            Work::Route => {
+                let input = asker.input(step).await?.input;
+                let routed = asker.routed(step, &input).await?;
+                Ok(Found::Routed(input, routed))
+            }
             _ => asker.input(step).await.map(Found::Input),
         }
     }

@@ -12,6 +12,11 @@ pub(super) fn json(input: &Value) -> Result<Value, Failure> {
     let text = subject.as_str().ok_or_else(|| args.wrong(name, subject, "text"))?;
     let value = strict_json::parse(text.as_bytes())
         .map_err(|error| args.fault(&format!("`{name}` is not one JSON document: {error}")))?;
+    Ok(told(value))
+}
+
+/// A value with its type.
+pub(super) fn told(value: Value) -> Value {
     let (kind, length, keys) = match &value {
         Value::Null => ("null", None, None),
         Value::Bool(_) => ("boolean", None, None),
@@ -28,7 +33,7 @@ pub(super) fn json(input: &Value) -> Result<Value, Failure> {
         output["keys"] = keys.into();
     }
     output["value"] = value;
-    Ok(output)
+    output
 }
 
 #[cfg(test)]

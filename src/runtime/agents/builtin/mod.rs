@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod args;
+mod chain;
 mod chunk;
 mod combine;
 mod json;
@@ -18,6 +19,7 @@ mod validate;
 
 pub use args::{found, text_of};
 pub use combine::{Combined, combine};
+pub use numeric::is_mostly_digits;
 pub use sources::Sources;
 pub use validate::{Undecided, against, broken, is_empty};
 
@@ -44,10 +46,29 @@ pub async fn work(evaluator: &Evaluator, around: &Around, order: &AttemptOrder) 
     let AgentKind::Builtin { builtin } = order.definition.kind else {
         return Outcome::Failed(args::permanent(format!("the agent `{}` is not built in", order.definition.id)));
     };
-    match output(evaluator, around, order, builtin).await {
+    match in_its_place(evaluator, around, order, builtin).await {
         Ok(output) => Outcome::succeeded(Arc::new(output)),
         Err(failure) => Outcome::Failed(failure),
     }
+}
+
+/// In the path of a routing step an agent finds what it works on, and passes on what it is told.
+async fn in_its_place(
+    evaluator: &Evaluator,
+    around: &Around,
+    order: &AttemptOrder,
+    builtin: Builtin,
+) -> Result<Value, Failure> {
+    let whole = order.clone();
+    let Some(told) = apart(move || chain::Told::of(&whole, builtin)).await? else {
+        return output(evaluator, around, order, builtin, order.input.clone()).await;
+    };
+    let (asked, rest) = told.split();
+    let answer = match asked {
+        chain::Asked::Payload(payload) => output(evaluator, around, order, builtin, Arc::new(payload)).await?,
+        chain::Asked::Answer(answer) => answer?,
+    };
+    Ok(chain::Told::answered(rest, answer))
 }
 
 async fn output(
@@ -55,17 +76,22 @@ async fn output(
     around: &Around,
     order: &AttemptOrder,
     builtin: Builtin,
+    input: Arc<Value>,
 ) -> Result<Value, Failure> {
-    let input = order.input.clone();
     match builtin {
         Builtin::Chunk => apart(move || chunk::chunk(&input)).await?,
         Builtin::Json => apart(move || json::json(&input)).await?,
         Builtin::Numeric => apart(move || numeric::numeric(&input)).await?,
         Builtin::Validate => validate::validate(evaluator, around, &input).await,
         Builtin::Aggregate => aggregate::aggregate(evaluator, around, &input).await,
-        Builtin::Transform => match apart(move || transform::plan(&input)).await?? {
+        Builtin::Transform => match apart({
+            let input = input.clone();
+            move || transform::plan(&input)
+        })
+        .await??
+        {
             transform::Plan::Done(output) => Ok(output),
-            transform::Plan::Filter => transform::filtered(evaluator, around, &order.input).await,
+            transform::Plan::Filter => transform::filtered(evaluator, around, &input).await,
         },
         Builtin::Combine => {
             let Work::Aggregate(aggregate) = &order.spec().work else {

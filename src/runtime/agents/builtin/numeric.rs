@@ -50,6 +50,29 @@ pub(super) fn numeric(input: &Value) -> Result<Value, Failure> {
     }))
 }
 
+/// The numbers of a value: itself, those of a list of nothing else, or those of a text that is mostly digits.
+pub fn numbers_of(value: &Value) -> Vec<Number> {
+    match value {
+        Value::Number(number) => vec![number.clone()],
+        Value::Array(list) if list.iter().all(Value::is_number) => list
+            .iter()
+            .filter_map(|value| if let Value::Number(number) = value { Some(number.clone()) } else { None })
+            .collect(),
+        Value::String(text) if is_mostly_digits(text) => in_text(text),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether there are more digits than letters and other signs in a text; what numbers are written with does not count.
+pub fn is_mostly_digits(text: &str) -> bool {
+    let (mut digits, mut others) = (0_usize, 0_usize);
+    for c in text.chars() {
+        digits += usize::from(c.is_ascii_digit());
+        others += usize::from(!c.is_ascii_digit() && !c.is_whitespace() && !"+-.,;:%eE".contains(c));
+    }
+    digits > others
+}
+
 /// The numbers of a text. Those beyond the largest one are no numbers.
 fn in_text(text: &str) -> Vec<Number> {
     let number = |found: regex::Match<'_>| {
