@@ -239,3 +239,66 @@ fn words_are_counted_by_map_and_reduce_as_a_plain_loop_counts_them() {
     let top: Vec<Value> = top.into_iter().take(10).map(|(word, count)| json!({"word": word, "count": count})).collect();
     assert_eq!(result["result"], json!(top));
 }
+
+const REUSED: &str = r#"
+steps:
+  - {id: list, run: 'echo "[1, 2, 3, 4]"', output: {any: list}}
+  - {id: each, needs: list, for_each: list, success: {min: 50%}, run: 'test $UPBEAT_IN_N != LOST && echo "{\"n\": $UPBEAT_IN_N}"',
+     with: {n: "${{ $item }}"}}
+  - {id: count, aggregate: {from: [each], strategy: reduce, op: count}}
+result: {from: [each], strategy: reduce, op: count}
+"#;
+
+#[test]
+fn a_rerun_takes_items_over_one_by_one_and_their_loss_with_them() {
+    for (lost, count, code) in [("9", 4, 0), ("3", 3, 3)] {
+        let folder = Folder::new();
+        let file = folder.file("reused.yaml", &REUSED.replace("LOST", lost));
+        let store = folder.path("store").to_str().unwrap().to_owned();
+        let saved = |args: &[&str]| {
+            let all = [args, &["--store", &store, "--output", "json"]].concat();
+            said(command(&all).env_remove("UPBEAT_NO_STORE"), "")
+        };
+        let first = saved(&["run", &file]);
+        let again = saved(&["rerun", "last", "--from", "count"]);
+        for ended in [first, again] {
+            assert_eq!(ended.code, code, "{}", ended.err);
+            let result = ended.json();
+            assert_eq!((&result["result"], &result["outputs"]["count"]["value"]), (&json!(count), &json!(count)));
+        }
+    }
+}
+
+#[test]
+fn items_are_undone_each_once_and_their_step_not_besides() {
+    let folder = Folder::new();
+    let log = folder.path("log").display().to_string();
+    let text = r#"
+recovery: rollback
+data: {list: [1, 2]}
+steps:
+  - {id: each, for_each: list, run: 'true', compensate: {run: 'echo "$UPBEAT_STEP_ID" >> LOG'}}
+  - {id: fails, needs: each, run: 'false'}
+"#;
+    let ended = upbeat(&["run", &folder.file("undo.yaml", &text.replace("LOG", &log)), "--output", "json"]);
+    assert_eq!(ended.code, 6, "{}", ended.err);
+    let mut undone = lines_of(&folder);
+    undone.sort();
+    assert_eq!(undone, ["each[0]", "each[1]"]);
+    assert_eq!(ended.json()["metadata"]["undone"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_needs_a_step_that_was_beaten_is_left_out_with_it() {
+    let folder = Folder::new();
+    let text = r#"
+agents: {a: {kind: simulated, capabilities: [any], slots: 9}}
+steps:
+  - {id: quick, capability: any, estimate: 1}
+  - {id: slow, capability: any, estimate: 9}
+  - {id: after_slow, capability: any, needs: slow}
+  - {id: one, aggregate: {from: [quick, slow], strategy: first}}
+"#;
+    let ended = virtually(&folder.file("beaten.yaml", text));
+    assert_eq!((ended.code, &ended.json()["metadata"]["success_rate"]), (0, &json!(1.0)), "{}", ended.err);
+}

@@ -29,23 +29,32 @@ use crate::runtime::apart::apart;
 use crate::runtime::evaluate::{Around, Evaluator, run_value};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// As many questions are worked on at once; others wait before anything is copied for them, so that thousands of them
+/// neither fill the memory nor keep the engine's thread from hearing what people want.
+const AT_ONCE_MAX: usize = 32;
 
 /// Computes. Clones share one evaluator.
 #[derive(Clone, Debug)]
 pub struct Calculator {
     evaluator: Evaluator,
+    room: Arc<Semaphore>,
 }
 
 impl Calculator {
     /// One whose filters are computed by this program, which is upbeat itself.
     #[must_use]
     pub fn new(program: PathBuf) -> Self {
-        Self { evaluator: Evaluator::new(program) }
+        Self { evaluator: Evaluator::new(program), room: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
     }
 
     /// Answers a question of the engine's. Must be called within a tokio runtime with time and events.
     pub async fn compute(&self, asked: Computation) -> Computed {
         let (run, step, ticket) = (asked.run, asked.step, asked.ticket);
+        // It is never closed.
+        let _room = self.room.acquire().await.ok();
         let found = self.find(asked).await;
         Computed { run, step, ticket, found }
     }
