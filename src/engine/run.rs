@@ -288,6 +288,8 @@ pub(crate) struct Run {
     pub(crate) routed: Vec<(StepId, Decision)>,
     /// What people changed in its graph, for it to be taken back: oldest first.
     pub(crate) edits: Vec<EditDone>,
+    /// The item of a stream that it is about, and its number.
+    pub(crate) item: Option<(Arc<Value>, u32)>,
     /// The number of the question for its result; each has its own.
     pub(crate) result_asked: Option<u32>,
     /// How far its result is.
@@ -349,7 +351,7 @@ impl Run {
     }
     /// The item that a step is about, and its number.
     pub(crate) fn item_of(&self, id: StepId) -> Option<(Arc<Value>, u32)> {
-        let part = self.step(id).part_of?;
+        let Some(part) = self.step(id).part_of else { return self.item.clone() };
         let Some(index) = part.index else {
             if let Some((before, at)) = super::routing::before(self, id) {
                 return Some((before, at));
