@@ -72,6 +72,11 @@ impl Source {
         }
     }
 
+    /// The next line, if it was read already.
+    pub(crate) fn at_hand(&mut self) -> Option<Line> {
+        self.lines.next()
+    }
+
     /// Why it ended before its end.
     pub(crate) fn broken(&self) -> Option<&str> {
         self.broken.as_deref()

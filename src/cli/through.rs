@@ -147,7 +147,7 @@ impl<'h, D: Desk> Through<'h, D> {
                     (None, None) => End::Source,
                 };
             }
-            let takes = open && self.ending.is_none() && self.has_room();
+            let takes = open && self.ending.is_none() && self.has_room(0);
             tokio::select! {
                 cause = signals.next() => {
                     if self.ending.is_some() && idle {
@@ -165,7 +165,7 @@ impl<'h, D: Desk> Through<'h, D> {
                 }
                 Some((n, outcomes)) = self.in_flight.next(), if !idle => self.ended(n, outcomes),
                 line = source.next(), if takes => match line {
-                    Some(line) => self.take(line).await,
+                    Some(line) => self.take(line, source).await,
                     None => open = false,
                 },
                 seen = look(&mut views, &self.stuck, self.way.is_saved) => match seen {
@@ -181,36 +181,47 @@ impl<'h, D: Desk> Through<'h, D> {
         }
     }
 
-    /// Whether another line may come.
-    fn has_room(&self) -> bool {
+    /// Whether another line may come, beside so many that are on their way into the engine.
+    fn has_room(&self, coming: usize) -> bool {
         let most = self.way.in_flight_max;
         let ahead = if self.way.ordered { self.next - self.outlet.first } else { 0 };
-        self.in_flight.len() < most && ahead < most as u64 * HELD_TIMES && self.outlet.waiting.len() < WAITING_MAX
+        self.in_flight.len() + coming < most
+            && ahead < most as u64 * HELD_TIMES
+            && self.outlet.waiting.len() < WAITING_MAX
     }
 
-    async fn take(&mut self, line: Line) {
-        let n = self.next;
-        self.next += 1;
-        let errands = match self.desk.take(n, line, &mut self.tally) {
-            Asked::Answer(answer) => {
-                self.tally.lines += 1;
-                return self.outlet.put(n, &answer);
-            }
-            Asked::Runs(errands) => errands,
-        };
-        let mut asked = Vec::with_capacity(errands.len());
-        for errand in errands {
-            asked.push(self.handle.errand(errand).await);
-        }
-        self.in_flight.push(Box::pin(async move {
-            let told = asked.into_iter().map(|asked| async move {
-                match asked {
-                    Ok(answer) => answer.await.unwrap_or_else(|_| Err(Rejection::new("the engine has ended"))),
-                    Err(rejection) => Err(rejection),
+    /// Takes a line, and what else is at hand while there is room: all of them begin in one moment.
+    async fn take(&mut self, line: Line, source: &mut Source) {
+        let mut errands = Vec::new();
+        let mut lines: Vec<(u64, usize)> = Vec::new();
+        let mut at_hand = Some(line);
+        while let Some(line) = at_hand {
+            let n = self.next;
+            self.next += 1;
+            match self.desk.take(n, line, &mut self.tally) {
+                Asked::Answer(answer) => {
+                    self.tally.lines += 1;
+                    self.outlet.put(n, &answer);
                 }
-            });
-            (n, join_all(told).await)
-        }));
+                Asked::Runs(asked) => {
+                    lines.push((n, asked.len()));
+                    errands.extend(asked);
+                }
+            }
+            at_hand = if self.has_room(lines.len()) { source.at_hand() } else { None };
+        }
+        if errands.is_empty() {
+            return;
+        }
+        let mut answers = self.handle.errands(errands).await.into_iter();
+        for (n, runs) in lines {
+            let told = answers
+                .by_ref()
+                .take(runs)
+                .map(async |answer| answer.await.unwrap_or_else(|_| Err(Rejection::new("the engine has ended"))));
+            let told = join_all(told.collect::<Vec<_>>());
+            self.in_flight.push(Box::pin(async move { (n, told.await) }));
+        }
     }
 
     fn ended(&mut self, n: u64, outcomes: Vec<Outcome>) {

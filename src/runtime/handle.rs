@@ -81,8 +81,8 @@ pub struct RestoreOrder {
 pub enum Request {
     /// Load a run; it waits for [`Command::Start`].
     Load(Box<RunOrder>, oneshot::Sender<Result<RunId, Rejection>>),
-    /// Load a run, start it, tell what came of it and forget it.
-    Errand(Box<Errand>, oneshot::Sender<Result<Told, Rejection>>),
+    /// Load runs, start them in one moment, tell what came of each and forget it.
+    Errands(Vec<(Errand, oneshot::Sender<Result<Told, Rejection>>)>),
     /// End all errands: those that are saved are left to go on another time, the others are cancelled. Asked again, it
     /// hurries.
     EndErrands(EndCause),
@@ -163,15 +163,20 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Has a run done and forgotten; the answer comes over the receiver when it has ended, or stands still until somebody
-    /// resumes it elsewhere. Waits while too much waits for the driver.
-    ///
-    /// # Errors
-    /// If the driver has ended.
-    pub async fn errand(&self, errand: Errand) -> Result<oneshot::Receiver<Result<Told, Rejection>>, Rejection> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Errand(Box::new(errand), reply)).await.map_err(|_| gone())?;
-        Ok(answer)
+    /// Has runs done and forgotten, all begun in one moment. The answer to each comes over its receiver when it has ended, or
+    /// stands still until somebody resumes it elsewhere; none comes if the driver has ended. Waits while too much waits for
+    /// the driver.
+    pub async fn errands(&self, errands: Vec<Errand>) -> Vec<oneshot::Receiver<Result<Told, Rejection>>> {
+        let (asked, answers) = errands
+            .into_iter()
+            .map(|errand| {
+                let (reply, answer) = oneshot::channel();
+                ((errand, reply), answer)
+            })
+            .unzip();
+        // What is not sent drops its replies, and the receivers hear that.
+        let _ = self.requests.send(Request::Errands(asked)).await;
+        answers
     }
 
     /// Ends all errands; each is answered when it has.

@@ -20,5 +20,7 @@ mod saga;
 mod saved;
 mod saved_lists;
 mod scenarios;
+mod streams;
 mod terminal;
+mod watching;
 mod workflows;

@@ -185,9 +185,9 @@ impl Driver {
             match self.wake().await {
                 Wake::Request(request) => match *request {
                     Request::Shutdown(reply) => break Some(reply),
-                    Request::Errand(errand, reply) => {
+                    Request::Errands(errands) => {
                         // They come in crowds: nobody waits for a view of each.
-                        self.errand(*errand, reply);
+                        errands.into_iter().for_each(|(errand, reply)| self.errand(errand, reply));
                         self.commit().await;
                     }
                     request => {
@@ -314,7 +314,7 @@ impl Driver {
                 let _ = reply.send(summary);
             }
             Request::Subscribe(events) => self.subscribe(events).await,
-            Request::Shutdown(_) | Request::Errand(..) => unreachable!("the loop takes it"),
+            Request::Shutdown(_) | Request::Errands(_) => unreachable!("the loop takes it"),
         }
     }
 
