@@ -21,6 +21,11 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// One whose next run has this id.
+    #[cfg(test)]
+    pub(crate) fn starting_at(next: u32) -> Self {
+        Self { next, ..Self::default() }
+    }
     pub(crate) fn run(&self, id: RunId) -> &Run {
         &self.runs[&id]
     }

@@ -17,6 +17,7 @@ pub const PAGES: &[Page] = &[
     Page { topic: "built-in-agents", text: include_str!("../../assets/guide/built-in-agents.md") },
     Page { topic: "control", text: include_str!("../../assets/guide/control.md") },
     Page { topic: "planning", text: include_str!("../../assets/guide/planning.md") },
+    Page { topic: "streams", text: include_str!("../../assets/guide/streams.md") },
     Page { topic: "what-happens-when", text: include_str!("../../assets/guide/what-happens-when.md") },
 ];
 

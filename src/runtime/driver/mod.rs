@@ -17,6 +17,8 @@ mod tests;
 #[cfg(test)]
 mod tests_attempts;
 #[cfg(test)]
+mod tests_coming;
+#[cfg(test)]
 mod tests_standstill;
 #[cfg(test)]
 mod tests_works;
