@@ -70,6 +70,10 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Answer what a run asks, in another process or parked
     Answer(AnswerArgs),
+    /// Run the workflows that handle an event, for every event of a source
+    Watch(WatchArgs),
+    /// Take every item of a source through the steps of a workflow
+    Stream(StreamArgs),
     /// Try every agent of a workflow: is it there, what can it do, how quick is it
     Agents(AgentsArgs),
     /// Read the guide
@@ -90,10 +94,6 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Later {
     #[command(hide = true, disable_help_flag = true)]
-    Watch(Rest),
-    #[command(hide = true, disable_help_flag = true)]
-    Stream(Rest),
-    #[command(hide = true, disable_help_flag = true)]
     Drill(Rest),
     #[command(hide = true, disable_help_flag = true)]
     Demo(Rest),
@@ -103,8 +103,6 @@ impl Later {
     /// The command's name.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Watch(_) => "watch",
-            Self::Stream(_) => "stream",
             Self::Drill(_) => "drill",
             Self::Demo(_) => "demo",
         }
@@ -141,9 +139,9 @@ pub(crate) struct ModelOptions {
     pub(crate) max_parallel: Option<u32>,
 }
 
-/// How the engine runs it.
+/// Time and chance.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct EngineOptions {
+pub(crate) struct Pace {
     /// `virtual`: time jumps from event to event (simulated and built-in agents only)
     #[arg(long, value_enum, default_value = "real", env = "UPBEAT_CLOCK", hide_env = true)]
     pub(crate) clock: ClockWord,
@@ -156,6 +154,13 @@ pub(crate) struct EngineOptions {
     /// Seed of every draw; default: drawn, or 0 with the virtual clock
     #[arg(long, value_name = "N", env = "UPBEAT_SEED", hide_env = true)]
     pub(crate) seed: Option<u64>,
+}
+
+/// How the engine runs it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EngineOptions {
+    #[command(flatten)]
+    pub(crate) pace: Pace,
     #[arg(long, value_name = "FILE", env = "UPBEAT_FAULTS", hide = true)]
     pub(crate) faults: Option<OsString>,
     #[command(flatten)]
@@ -203,6 +208,39 @@ pub(crate) struct RunArgs {
     pub(crate) model: ModelOptions,
     #[command(flatten)]
     pub(crate) engine: EngineOptions,
+}
+
+/// `upbeat watch`.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Workflows with `on`: the types of the events that they handle
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where events come from, a JSON object with a `type` a line: a file or pipe; `-` is standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) events: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelOptions,
+    #[command(flatten)]
+    pub(crate) engine: EngineOptions,
+}
+
+/// `upbeat stream`.
+#[derive(Debug, Args)]
+pub(crate) struct StreamArgs {
+    /// Workflow with `stream`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where items come from, a JSON value a line: a file or pipe; `-` is standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) items: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: ModelOptions,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+    /// What holds for streams anyway: nothing of them is saved
+    #[arg(long)]
+    pub(crate) no_store: bool,
 }
 
 /// How a saved run goes on.
@@ -524,7 +562,7 @@ mod tests {
     fn a_file_without_a_command_is_for_the_panel() {
         let cli = Cli::try_parse_from(["upbeat", "a.yaml", "--seed", "3", "--set", "a=1", "--set", "b=2"]).unwrap();
         assert!(cli.command.is_none() && cli.file.is_some());
-        assert_eq!((cli.engine.seed, cli.model.set.len()), (Some(3), 2));
+        assert_eq!((cli.engine.pace.seed, cli.model.set.len()), (Some(3), 2));
         assert!(Cli::try_parse_from(["upbeat", "--seed", "3", "run", "a.yaml"]).is_err());
     }
 

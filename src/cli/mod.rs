@@ -31,8 +31,13 @@ mod selftest;
 mod session;
 mod show;
 mod signals;
+mod source;
 mod store;
+mod stream;
+mod tally;
+mod through;
 mod unreal;
+mod watch;
 
 pub use session::{PanelOrder, after_panel};
 
@@ -95,6 +100,8 @@ fn command(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
         Some(Command::Pause(args)) => control::pause(args),
         Some(Command::Cancel(args)) => control::cancel(args),
         Some(Command::Answer(args)) => control::answer(args),
+        Some(Command::Watch(args)) => watch::watch(args, own),
+        Some(Command::Stream(args)) => stream::stream(args),
         Some(Command::Agents(args)) => agents::agents(args),
         Some(Command::Guide(args)) => guide::guide(args),
         Some(Command::Runs(args)) => runs::runs(args),

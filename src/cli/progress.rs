@@ -213,7 +213,7 @@ fn moving_line(run: &RunView, now: Micros) -> String {
 }
 
 /// What fits on one line, with one column to spare.
-fn cut(text: &str, columns: usize) -> String {
+pub(crate) fn cut(text: &str, columns: usize) -> String {
     use unicode_width::UnicodeWidthChar;
     let mut used = 0;
     text.chars()
@@ -224,7 +224,8 @@ fn cut(text: &str, columns: usize) -> String {
         .collect()
 }
 
-fn columns() -> usize {
+/// Columns of the terminal behind standard error.
+pub(crate) fn columns() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr()).map_or(COLUMNS, |size| match size.ws_col {
         0 => COLUMNS,
         n => usize::from(n),

@@ -1,6 +1,6 @@
 //! `upbeat run FILE` and `upbeat [FILE]`: from options to an engine with a loaded run, then the panel or plain progress.
 
-use super::args::{Cli, ClockWord, EngineOptions, ModelOptions, RunArgs, RunOutput};
+use super::args::{Cli, ClockWord, EngineOptions, ModelOptions, Pace, RunArgs, RunOutput};
 use super::begin::{Begin, Start};
 use super::load::{self, Needs};
 use super::out::{EXIT_FAULT, Stop, refuse, say};
@@ -12,6 +12,7 @@ use crate::model::workflow::Workflow;
 use crate::runtime::chance;
 use crate::runtime::clock::ClockKind;
 use crate::runtime::handle::{Origin, RunOrder};
+use crate::runtime::store::disk::SyncMode;
 use clap::{ArgMatches, CommandFactory};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &RunArgs, matches: &ArgMatches) -> Result<Next, Stop> {
         (true, None) => Start::Later,
         (true, Some(_)) => Start::Parked,
     };
-    session(&args.engine, kept)?.begin(Begin::New(Box::new(order), start), output)
+    session(&args.engine.pace, kept, store::sync(&args.engine.sync))?.begin(Begin::New(Box::new(order), start), output)
 }
 
 /// `upbeat [FILE]`.
@@ -43,7 +44,8 @@ pub(crate) fn open(cli: &Cli, matches: &ArgMatches) -> Result<Next, Stop> {
     let (workflow, origin) = read(file, &cli.model, RunOutput::Text)?;
     let kept = store::for_new(&cli.engine, matches)?;
     let order = order(workflow, origin, &cli.engine, kept.as_ref())?;
-    session(&cli.engine, kept)?.begin(Begin::New(Box::new(order), Start::Later), None)
+    session(&cli.engine.pace, kept, store::sync(&cli.engine.sync))?
+        .begin(Begin::New(Box::new(order), Start::Later), None)
 }
 
 /// Reads the workflow, and what it can be read again by.
@@ -59,12 +61,12 @@ fn read(file: &Path, model: &ModelOptions, told: RunOutput) -> Result<(Workflow,
 }
 
 /// The engine that the options ask for.
-fn session(options: &EngineOptions, kept: Option<Kept>) -> Result<Session, Stop> {
-    let clock = match options.clock {
+pub(crate) fn session(pace: &Pace, kept: Option<Kept>, sync: SyncMode) -> Result<Session, Stop> {
+    let clock = match pace.clock {
         ClockWord::Real => ClockKind::Real,
         ClockWord::Virtual => ClockKind::Virtual,
     };
-    Session::start(clock, options.speed, kept, store::sync(&options.sync))
+    Session::start(clock, pace.speed, kept, sync)
 }
 
 /// What to do without a file: name the ones at hand.
@@ -93,6 +95,26 @@ fn hint_at_command(file: &Path) {
     }
 }
 
+/// The seed that was given, or one drawn.
+pub(crate) fn seed(pace: &Pace) -> u64 {
+    match (pace.seed, pace.clock) {
+        (Some(seed), _) => seed,
+        (None, ClockWord::Virtual) => 0,
+        (None, ClockWord::Real) => chance::seed(),
+    }
+}
+
+/// Sees that a workflow can live in the time that was asked for, and notes what is known of its steps.
+pub(crate) fn suit(workflow: &mut Workflow, pace: &Pace, kept: Option<&Kept>) -> Result<(), Stop> {
+    if pace.clock == ClockWord::Virtual {
+        unreal::admit(workflow)?;
+    }
+    if let Some(kept) = kept.filter(|_| pace.clock == ClockWord::Real) {
+        session::measured(workflow, kept);
+    }
+    Ok(())
+}
+
 /// The run that the options ask for.
 fn order(
     mut workflow: Workflow,
@@ -100,17 +122,8 @@ fn order(
     options: &EngineOptions,
     kept: Option<&Kept>,
 ) -> Result<RunOrder, Stop> {
-    let seed = match (options.seed, options.clock) {
-        (Some(seed), _) => seed,
-        (None, ClockWord::Virtual) => 0,
-        (None, ClockWord::Real) => chance::seed(),
-    };
-    if options.clock == ClockWord::Virtual {
-        unreal::admit(&workflow)?;
-    }
-    if let Some(kept) = kept.filter(|_| options.clock == ClockWord::Real) {
-        session::measured(&mut workflow, kept);
-    }
+    let seed = seed(&options.pace);
+    suit(&mut workflow, &options.pace, kept)?;
     let origin = kept.is_some().then_some(origin);
     Ok(RunOrder { workflow: Arc::new(workflow), name: chance::run_id(), seed, origin, reuse: None })
 }

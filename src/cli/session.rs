@@ -127,6 +127,15 @@ impl Session {
         })
     }
 
+    /// Has something done with the engine, then ends it; gives the exit code.
+    pub(crate) fn during(self, work: impl AsyncFnOnce(&Handle) -> Done) -> Done {
+        block_on(async move {
+            let end = work(self.runtime.handle()).await;
+            self.runtime.shutdown().await;
+            end
+        })
+    }
+
     /// Opens a saved run, has a command done to it, and leaves it again.
     pub(crate) fn steer(self, order: RestoreOrder, ask: &Ask) -> Result<Visit, Stop> {
         block_on(async move {

@@ -75,7 +75,7 @@ pub(crate) fn computation(run: &Run, step: Option<StepId>) -> Computation {
         }
         .unwrap_or(&run.data)
         .clone(),
-        item: step.and_then(|step| run.item_of(step)),
+        item: step.map_or_else(|| run.item.clone(), |step| run.item_of(step)),
         outputs: if looks_at_outputs(run, spec) { outputs(run, scope) } else { Vec::new() },
         sources: sources.into_iter().flat_map(source).collect(),
         parts,

@@ -39,7 +39,7 @@ const PER_DOUBLING: f64 = 16.0;
 
 /// Durations of one kind: counted exactly, their spread in buckets that grow with the value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Spread {
+pub struct Spread {
     count: u32,
     total: Micros,
     max: Micros,
@@ -58,14 +58,19 @@ fn middle(bucket: u16) -> Micros {
 }
 
 impl Spread {
-    fn add(&mut self, time: Micros) {
+    /// Counts one more; beyond four thousand million nothing more is.
+    pub fn add(&mut self, time: Micros) {
+        if self.count == u32::MAX {
+            return;
+        }
         self.count += 1;
         self.total += time;
         self.max = self.max.max(time);
         *self.buckets.entry(bucket(time)).or_default() += 1;
     }
-    /// At most so many of a hundred took longer.
-    fn percentile(&self, percent: u64) -> Micros {
+    /// So many of a hundred took at most this long, within 4 %; zero where none was counted.
+    #[must_use]
+    pub fn percentile(&self, percent: u64) -> Micros {
         let wanted = (u64::from(self.count) * percent).div_ceil(100);
         let mut seen = 0;
         for (at, count) in &self.buckets {

@@ -62,6 +62,7 @@ mod tests_growth;
 mod tests_recovery;
 
 pub use input::{Input, Outbox};
+pub use meters::Spread;
 
 use crate::model::bug::{Bug, seeded};
 use crate::model::command::Rejection;
@@ -109,6 +110,31 @@ impl Engine {
         run.from = Some(from);
     }
 
+    /// Gives a loaded run the item of a stream that it is about: `$item` and `$index`, and `item` in its data.
+    pub fn feed(&mut self, run: RunId, item: Arc<Value>, index: u32) {
+        let run = self.world.run_mut(run);
+        debug_assert!(run.started.is_none(), "what has begun cannot begin otherwise");
+        if let Value::Object(data) = Arc::make_mut(&mut run.data) {
+            data.insert("item".to_owned(), (*item).clone());
+        }
+        run.item = Some((item, index));
+    }
+
+    /// Whether nothing of a run is under way, and nothing will be unless somebody asks for it.
+    #[must_use]
+    pub fn rests(&self, run: RunId) -> bool {
+        let Some(run) = self.world.runs.get(&run) else { return true };
+        let stands = run.started.is_none() || run.state.ended() || run.state == RunState::Paused && !run.frozen;
+        run.active == 0 && stands
+    }
+
+    /// Forgets a run that [rests](Engine::rests). What is known of its agents stays; what is late for it finds nobody.
+    pub fn unload(&mut self, run: RunId) {
+        debug_assert!(self.rests(run), "what is at work cannot be forgotten");
+        self.world.unload(run);
+        self.self_check("a run was unloaded");
+    }
+
     /// Loads a run and brings it to the state its journal gives: a snapshot, if there is one, and the events behind it.
     /// Nothing is decided and no work asked for; [`Engine::reopen`] does that. Agents are numbered as in a journal.
     ///
@@ -130,7 +156,7 @@ impl Engine {
             self.world.registry.agent_mut(agent).stands(standing);
         }
         if let Err(fault) = folded {
-            self.world.unload(id);
+            self.world.take_back(id);
             return Err(Rejection::new(fault));
         }
         Ok(id)
@@ -273,7 +299,7 @@ impl Engine {
         outbox.events.push(Arc::new(event));
     }
 
-    /// How many runs have been loaded.
+    /// How many runs are loaded.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.world.runs.len()
@@ -283,7 +309,7 @@ impl Engine {
     #[must_use]
     pub fn goes_on_by_itself(&self) -> bool {
         let live = |run: &&run::Run| run.started.is_some() && !run.state.ended() && run.state != RunState::Paused;
-        let mut live = self.world.runs.iter().filter(live).peekable();
+        let mut live = self.world.runs.values().filter(live).peekable();
         live.peek().is_some() && live.all(|run| !project::is_stuck(&self.world, run))
     }
 
@@ -296,7 +322,7 @@ impl Engine {
     /// The result so far, at time `now` for a run that has not ended.
     #[must_use]
     pub fn summary(&self, now: Micros, run: RunId) -> Option<RunSummary> {
-        self.world.runs.get(run.index()).map(|found| summary::summary(&self.world, found, now))
+        self.world.runs.get(&run).map(|found| summary::summary(&self.world, found, now))
     }
 
     /// Why a step is where it is, most important sentence first.

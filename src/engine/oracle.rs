@@ -20,14 +20,14 @@ macro_rules! agree {
 }
 
 pub(crate) fn check(world: &World) -> Result<(), String> {
-    for run in &world.runs {
+    for run in world.runs.values() {
         check_counts(run)?;
         check_steps(run)?;
         check_rest(world, run)?;
     }
     for (at, entry) in world.registry.agents.iter().enumerate() {
         let id = AgentId::from_index(at);
-        let currents = world.runs.iter().flat_map(|run| &run.steps).filter_map(|step| step.current.as_ref());
+        let currents = world.runs.values().flat_map(|run| &run.steps).filter_map(|step| step.current.as_ref());
         let held = currents.filter(|current| current.agent == id).count();
         agree!(format!("slots of {}", entry.definition.id), entry.busy.len(), held);
         if entry.busy.len() > entry.definition.slots as usize {

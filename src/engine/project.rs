@@ -18,14 +18,14 @@ use std::collections::BTreeMap;
 const PREVIEW_STEPS_MAX: usize = 2_000;
 
 pub(crate) fn view(world: &World, now: Micros, look_at: Option<(RunId, StepId)>) -> EngineView {
-    let looked_at = look_at
-        .filter(|(run, step)| world.runs.get(run.index()).is_some_and(|run| run.steps.get(step.index()).is_some()));
+    let looked_at =
+        look_at.filter(|(run, step)| world.runs.get(run).is_some_and(|run| run.steps.get(step.index()).is_some()));
     let agents = world.registry.agents.iter().enumerate();
     EngineView {
         now,
         clock_rate: 1.0,
-        revision: world.runs.iter().map(|run| run.seq).sum(),
-        runs: world.runs.iter().map(|run| run_view(world, run, now)).collect(),
+        revision: world.runs.values().map(|run| run.seq).sum(),
+        runs: world.runs.values().map(|run| run_view(world, run, now)).collect(),
         agents: agents.map(|(at, entry)| agent_view(world, AgentId::from_index(at), entry, now)).collect(),
         detail: looked_at.map(|(run, step)| detail(world, world.run(run), step, now)),
         store: StoreView::default(),
@@ -157,8 +157,8 @@ fn shown_breaker(entry: &AgentEntry) -> Option<BreakerState> {
 /// Attempt times over slots and the time since the first run that knows the agent began.
 fn utilisation(world: &World, id: AgentId, entry: &AgentEntry, now: Micros) -> f64 {
     let knows = |run: &&Run| run.agents.contains(&id);
-    let since = world.runs.iter().filter(knows).filter_map(|run| run.started).min();
-    let last = world.runs.iter().filter(knows).map(|run| run.ended.unwrap_or(now)).max();
+    let since = world.runs.values().filter(knows).filter_map(|run| run.started).min();
+    let last = world.runs.values().filter(knows).map(|run| run.ended.unwrap_or(now)).max();
     let span = since.zip(last).map_or(0.0, |(since, last)| last.saturating_sub(since).as_secs_f64());
     let at_work = entry.busy.values().map(|busy| now.saturating_sub(busy.since)).sum::<Micros>();
     let capacity = span * f64::from(entry.definition.slots);

@@ -35,6 +35,7 @@ pub(crate) fn redefine(world: &mut World, id: RunId, workflow: &Arc<Workflow>, m
     (run.retried, run.question, run.accepted) = (old.retried, old.question, old.accepted);
     run.result_asked = old.result_asked;
     run.scopes = old.scopes;
+    run.item = old.item;
     run.routed = old.routed.into_iter().filter_map(|(step, made)| Some((place(step)?, made))).collect();
     // Other steps may stand in it: what is to be undone and where it could go back to are told by their names.
     run.undo = old.undo.iter().filter_map(|step| place(*step)).collect();

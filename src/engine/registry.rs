@@ -109,6 +109,10 @@ impl AgentEntry {
     /// Notes how long a successful attempt took.
     pub(crate) fn measure(&mut self, kind: &str, time: Micros) {
         if let Some((count, total)) = self.measured.get_mut(kind) {
+            if *count == u32::MAX {
+                // The older half counts no longer.
+                (*count, *total) = (*count / 2, Micros(total.0 / 2));
+            }
             *count += 1;
             *total += time;
         } else {
@@ -144,8 +148,12 @@ impl Registry {
     }
     /// Adds an agent, or replaces the definition of one by the same name.
     pub(crate) fn put(&mut self, definition: &Agent) -> AgentId {
+        let known = self.find(&definition.id);
+        if let Some(id) = known.filter(|id| *self.agent(*id).definition == *definition) {
+            return id;
+        }
         let definition = Arc::new(definition.clone());
-        if let Some(id) = self.find(&definition.id) {
+        if let Some(id) = known {
             self.agent_mut(id).definition = definition;
             return id;
         }

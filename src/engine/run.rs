@@ -290,6 +290,8 @@ pub(crate) struct Run {
     pub(crate) routed: Vec<(StepId, Decision)>,
     /// What people changed in its graph, for it to be taken back: oldest first.
     pub(crate) edits: Vec<EditDone>,
+    /// The item of a stream that it is about, and its number.
+    pub(crate) item: Option<(Arc<Value>, u32)>,
     /// The number of the question for its result; each has its own.
     pub(crate) result_asked: Option<u32>,
     /// How far its result is.

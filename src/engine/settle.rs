@@ -24,35 +24,32 @@ type Decided = Vec<(RunId, EventKind)>;
 
 /// Appends the next facts, or none.
 pub(crate) fn settle(world: &mut World, now: Micros, decided: &mut Decided) {
-    for at in 0..world.runs.len() {
-        let id = RunId::from_index(at);
-        if world.runs[at].started.is_none() || world.runs[at].state.ended() {
-            continue;
-        }
-        fail_early(&world.runs[at], decided);
+    let live = world.runs.values().filter(|run| run.started.is_some() && !run.state.ended());
+    for id in live.map(|run| run.id).collect::<Vec<_>>() {
+        fail_early(world.run(id), decided);
         if decided.is_empty() {
-            skip_lost(&mut world.runs[at], decided);
+            skip_lost(world.run_mut(id), decided);
         }
         if decided.is_empty() {
-            open_steps(&mut world.runs[at], now, decided);
+            open_steps(world.run_mut(id), now, decided);
         }
         if decided.is_empty() {
-            hold_up(&mut world.runs[at], decided);
+            hold_up(world.run_mut(id), decided);
         }
         if decided.is_empty() {
-            leave_full_agents_alone(world, &world.runs[at], now, decided);
+            leave_full_agents_alone(world, world.run(id), now, decided);
         }
         if decided.is_empty() {
-            dispatch(world, &world.runs[at], now, decided);
+            dispatch(world, world.run(id), now, decided);
         }
         if decided.is_empty() {
-            park(world, &world.runs[at], decided);
+            park(world, world.run(id), decided);
         }
         if decided.is_empty() {
-            undo_next(world, &world.runs[at], decided);
+            undo_next(world, world.run(id), decided);
         }
         if decided.is_empty() {
-            verdict::end(&world.runs[at], decided);
+            verdict::end(world.run(id), decided);
         }
         if !decided.is_empty() {
             debug_assert!(decided.iter().all(|(run, kind)| *run == id || kind.agent().is_some()));

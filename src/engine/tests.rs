@@ -374,6 +374,67 @@ fn two_runs_share_one_registry() {
 }
 
 #[test]
+fn a_run_that_is_unloaded_leaves_what_was_learnt_of_agents_and_nothing_else() {
+    let one = || on_agents(vec![step("a", &[], 2.0)], 1);
+    let mut sim = Sim::smooth();
+    let (stays, goes) = (sim.load(one()), sim.run(one()));
+    assert!(sim.engine.rests(goes));
+    sim.engine.unload(goes);
+    assert_eq!((sim.engine.runs(), sim.engine.check()), (1, Ok(())));
+    assert!(sim.engine.summary(sim.now, goes).is_none());
+    assert!(sim.command(Command::Start { run: goes }).unwrap_err().contains("there is no such run"));
+    let late = crate::model::completion::Completion {
+        run: goes,
+        step: StepId(0),
+        attempt: 1,
+        outcome: Outcome::Stopped,
+        usage: None,
+        proof: crate::model::completion::EndProof::Proved,
+        agent_lost: None,
+    };
+    sim.input(&super::Input::Completion(late)).unwrap();
+    let next = sim.run(one());
+    assert!(next != goes && next != stays, "an id is not given again");
+    let view = sim.engine.view(sim.now, None);
+    assert_eq!(view.agents[0].succeeded, 2, "its agent has worked for both");
+    assert!(!sim.engine.rests(stays) || view.runs.iter().any(|run| run.id == stays && run.started.is_none()));
+    sim.command(Command::Start { run: stays }).unwrap();
+    assert!(!sim.engine.rests(stays), "it is at work");
+    sim.finish(stays);
+}
+
+#[test]
+fn ids_that_have_all_been_given_are_given_again_but_not_those_in_use() {
+    let one = || Arc::new(on_agents(vec![step("a", &[], 1.0)], 1));
+    let mut world = super::world::World::starting_at(u32::MAX);
+    let load = |world: &mut super::world::World| world.load(one(), "r".into(), 0).unwrap();
+    let first = load(&mut world);
+    assert_eq!((first, load(&mut world)), (RunId(u32::MAX), RunId(0)));
+    let mut world = super::world::World::starting_at(u32::MAX);
+    load(&mut world);
+    world.take_back(RunId(u32::MAX));
+    assert_eq!(load(&mut world), RunId(u32::MAX), "what never came takes no id");
+    assert_eq!((load(&mut world), load(&mut world)), (RunId(0), RunId(1)));
+}
+
+#[test]
+fn the_item_of_a_stream_is_in_the_data_and_with_every_step() {
+    let mut sim = Sim::new(|order| {
+        let item = order.item.as_ref().map(|(item, index)| json!([**item, index]));
+        (Micros::ZERO, Outcome::succeeded(Arc::new(item.unwrap_or_default())))
+    });
+    let mut made = on_agents(vec![step("a", &[], 1.0)], 1);
+    made.data = json!({"item": 1, "rest": 2});
+    let run = sim.load(made);
+    sim.engine.feed(run, Arc::new(json!({"n": 5})), 7);
+    sim.command(Command::Start { run }).unwrap();
+    sim.finish(run);
+    let summary = summary(&sim);
+    assert_eq!(summary.data, json!({"item": {"n": 5}, "rest": 2}));
+    assert_eq!(*summary.outputs[0].1, json!([{"n": 5}, 7]));
+}
+
+#[test]
 fn a_late_answer_is_recorded_and_dropped() {
     let mut sim = Sim::smooth();
     let run = sim.run(on_agents(vec![step("a", &[], 1.0)], 1));

@@ -49,7 +49,7 @@ pub(crate) fn laid_over(run: &Run, step: StepId, input: Arc<Value>) -> Arc<Value
 impl Run {
     /// The item that a step is about, and its number.
     pub(crate) fn item_of(&self, id: StepId) -> Option<(Arc<Value>, u32)> {
-        let part = self.step(id).part_of?;
+        let Some(part) = self.step(id).part_of else { return self.item.clone() };
         let Some(index) = part.index else {
             if let Some((before, at)) = before(self, id) {
                 return Some((before, at));

@@ -119,6 +119,21 @@ pub enum Timer {
     },
 }
 
+impl Timer {
+    /// The run it is about; `None`: it is an agent's.
+    #[must_use]
+    pub const fn run(self) -> Option<RunId> {
+        match self {
+            Self::AttemptTimeout { run, .. }
+            | Self::Idle { run, .. }
+            | Self::Approval { run, .. }
+            | Self::Backoff { run, .. }
+            | Self::Deadline { run, .. } => Some(run),
+            Self::Unpark { .. } | Self::Breaker { .. } | Self::Heal { .. } => None,
+        }
+    }
+}
+
 /// Everything an agent needs to work on an attempt.
 #[derive(Clone, Debug)]
 pub struct AttemptOrder {

@@ -32,6 +32,7 @@ pub mod route;
 pub mod safe;
 pub mod state;
 pub mod step;
+pub mod stream;
 pub mod strict_json;
 pub mod time;
 pub mod view;

@@ -6,6 +6,7 @@ use super::id::{Name, StepId};
 use super::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
 use super::route::{ANALYSIS, Route};
 use super::step::{EnvMap, Step, Used, Work};
+use super::stream::Streaming;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -69,6 +70,12 @@ pub struct Workflow {
     /// Ways that routing steps go; where none fits the input itself decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
+    /// Types of events that it is a handler of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<Name>,
+    /// How the items of a stream go through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Streaming>,
     /// What the run's result is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Aggregate>,
@@ -104,6 +111,8 @@ impl Workflow {
             steps,
             templates: IndexMap::new(),
             routes: Vec::new(),
+            on: Vec::new(),
+            stream: None,
             result: None,
         }
     }

@@ -18,6 +18,7 @@ pub const PAGES: &[Page] = &[
     Page { topic: "control", text: include_str!("../../assets/guide/control.md") },
     Page { topic: "data-flow", text: include_str!("../../assets/guide/data-flow.md") },
     Page { topic: "planning", text: include_str!("../../assets/guide/planning.md") },
+    Page { topic: "streams", text: include_str!("../../assets/guide/streams.md") },
     Page { topic: "what-happens-when", text: include_str!("../../assets/guide/what-happens-when.md") },
 ];
 

@@ -7,6 +7,8 @@ use super::logs::LogStore;
 use crate::model::command::{Command, Done, Rejection};
 use crate::model::event::Event;
 use crate::model::id::{Name, RunId, StepId};
+use crate::model::state::EndCause;
+use crate::model::time::Micros;
 use crate::model::view::{EngineView, RunSummary};
 use crate::model::workflow::{FileStamp, Workflow};
 use serde_json::Value;
@@ -29,6 +31,24 @@ pub struct RunOrder {
     pub origin: Option<Origin>,
     /// Outputs of an earlier run that stand for the steps' own, and that run.
     pub reuse: Option<(Name, Outputs)>,
+}
+
+/// A run that comes, is done and goes: of which nothing is kept in memory once it has been told.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The run. What is saved of it stays.
+    pub order: RunOrder,
+    /// The item of a stream that it is about, and its number.
+    pub item: Option<(Arc<Value>, u32)>,
+}
+
+/// What came of an [`Errand`].
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// How it ended; or where it stands, if it was left to go on another time.
+    pub summary: Box<RunSummary>,
+    /// When, by the engine's clock.
+    pub at: Micros,
 }
 
 /// What steps returned.
@@ -61,6 +81,11 @@ pub struct RestoreOrder {
 pub enum Request {
     /// Load a run; it waits for [`Command::Start`].
     Load(Box<RunOrder>, oneshot::Sender<Result<RunId, Rejection>>),
+    /// Load runs, start them in one moment, tell what came of each and forget it.
+    Errands(Vec<(Errand, oneshot::Sender<Result<Told, Rejection>>)>),
+    /// End all errands: those that are saved are left to go on another time, the others are cancelled. Asked again, it
+    /// hurries.
+    EndErrands(EndCause),
     /// Save a loaded run that has not been started, so that it can be started later.
     Save(RunId, oneshot::Sender<Result<(), Rejection>>),
     /// Open a saved run.
@@ -136,6 +161,28 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Load(Box::new(order), reply)).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Has runs done and forgotten, all begun in one moment. The answer to each comes over its receiver when it has ended, or
+    /// stands still until somebody resumes it elsewhere; none comes if the driver has ended. Waits while too much waits for
+    /// the driver.
+    pub async fn errands(&self, errands: Vec<Errand>) -> Vec<oneshot::Receiver<Result<Told, Rejection>>> {
+        let (asked, answers) = errands
+            .into_iter()
+            .map(|errand| {
+                let (reply, answer) = oneshot::channel();
+                ((errand, reply), answer)
+            })
+            .unzip();
+        // What is not sent drops its replies, and the receivers hear that.
+        let _ = self.requests.send(Request::Errands(asked)).await;
+        answers
+    }
+
+    /// Ends all errands; each is answered when it has.
+    pub async fn end_errands(&self, cause: EndCause) {
+        // A driver that is gone has answered them all.
+        let _ = self.requests.send(Request::EndErrands(cause)).await;
     }
 
     /// Saves a loaded run as it is, without starting it.

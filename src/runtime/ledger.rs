@@ -17,7 +17,7 @@ use crate::model::id::RunId;
 use crate::model::time::Micros;
 use crate::model::view::{Saving, StoreTrouble, StoreView};
 use crate::model::workflow::Workflow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -76,6 +76,8 @@ pub(super) struct Ledger {
     waits_since: Option<Instant>,
     trouble: Option<StoreTrouble>,
     recent: VecDeque<Arc<Event>>,
+    /// Runs of which nothing is kept for readers that come late.
+    passing: BTreeSet<RunId>,
 }
 
 impl Ledger {
@@ -90,6 +92,7 @@ impl Ledger {
             waits_since: None,
             trouble: None,
             recent: VecDeque::new(),
+            passing: BTreeSet::new(),
         }
     }
 
@@ -116,6 +119,29 @@ impl Ledger {
     pub(super) fn announce(&mut self, run: RunId, header: Header) {
         if let Some(disk) = &mut self.disk {
             disk.announced.insert(run, header);
+        }
+    }
+
+    /// A run is about to pass through: what happens in it is kept nowhere but in its journal.
+    pub(super) fn passes(&mut self, run: RunId) {
+        self.passing.insert(run);
+    }
+
+    /// Whether it does.
+    pub(super) fn is_passing(&self, run: RunId) -> bool {
+        self.passing.contains(&run)
+    }
+
+    /// A run is unloaded, all of whose events are durable: its journal is closed and given back.
+    pub(super) fn let_go(&mut self, run: RunId) {
+        self.passing.remove(&run);
+        let Some(disk) = &mut self.disk else { return };
+        disk.announced.remove(&run);
+        if disk.saved.remove(&run).is_some() {
+            disk.lines.end_spill(run);
+            // While the lock is held: the next one to open the run makes a socket of its own.
+            disk.control.leave(run);
+            disk.writer.release(run);
         }
     }
 
@@ -248,7 +274,7 @@ impl Ledger {
     pub(super) fn release(&mut self) -> Option<Batch> {
         let batch = self.held.release(self.durable)?;
         let most = if self.disk.is_some() { RECENT_MAX_SAVED } else { RECENT_MAX };
-        self.recent.extend(batch.events.iter().cloned());
+        self.recent.extend(batch.events.iter().filter(|event| !self.passing.contains(&event.run)).cloned());
         self.recent.drain(..self.recent.len().saturating_sub(most));
         Some(batch)
     }

@@ -104,6 +104,12 @@ impl LogStore {
         self.spills().0.insert(run, to);
     }
 
+    /// Hands nothing of a run over any more.
+    pub fn end_spill(&self, run: RunId) {
+        let ended = self.spills().0.remove(&run);
+        drop(ended);
+    }
+
     /// Hands nothing over any more; what was handed over is finished when this returns.
     pub fn end_spills(&self) {
         let ended = std::mem::take(&mut *self.spills());

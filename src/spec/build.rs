@@ -8,6 +8,7 @@ use crate::model::expression::Expression;
 use crate::model::id::Name;
 use crate::model::policy::{Limits, Mode, OnThresholdMissed, Recovery};
 use crate::model::route::{Route, When};
+use crate::model::stream::Streaming;
 use crate::model::workflow::Workflow;
 use crate::spec::build_agent::{DraftAgent, agents, env};
 use crate::spec::build_flow::{Place, Sources, aggregate};
@@ -17,7 +18,7 @@ use crate::spec::diagnostic::Code;
 use crate::spec::expressions::{self, Computed};
 use crate::spec::faults::Faults;
 use crate::spec::source::{LIMITS, Span};
-use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, ROUTE, STEP, STEP_IN_MAP, TEMPLATE, WORKFLOW};
+use crate::spec::tables::{DEFAULTS, LIMITS as LIMITS_TABLE, ROUTE, STEP, STEP_IN_MAP, STREAM, TEMPLATE, WORKFLOW};
 use crate::spec::tree::{Entry, Kind, Node};
 use crate::spec::walk::{Fields, count};
 use crate::spec::words::quote;
@@ -99,6 +100,8 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
         result,
         templates: IndexMap::new(),
         routes: Vec::new(),
+        on: fields.get("on").map(event_types).unwrap_or_default(),
+        stream: fields.get("stream").filter(|node| matches!(node.kind, Kind::Map(_))).map(stream),
         steps: Vec::new(),
     };
     let agents = fields.get("agents").map(|node| agents(node, faults)).unwrap_or_default();
@@ -108,6 +111,26 @@ pub(crate) fn workflow(root: &Node, stem: &str, faults: &mut Faults<'_>) -> Draf
     let rollback = place("recovery").filter(|_| recovery == Recovery::Rollback);
     let texts = expressions::of_table(&WORKFLOW, root, &["steps"]);
     Draft { workflow, steps, agents, limited, rollback, idle_threshold, result: sources, texts, templates, routes }
+}
+
+/// One text or a list of them, each once.
+fn event_types(node: &Node) -> Vec<Name> {
+    let mut types: Vec<Name> = Vec::new();
+    for text in node.text().into_iter().chain(node.list().iter().filter_map(Node::text)) {
+        if !types.iter().any(|known| &**known == text) {
+            types.push(text.into());
+        }
+    }
+    types
+}
+
+fn stream(node: &Node) -> Streaming {
+    let fields = Fields::of(&STREAM, node);
+    let usual = Streaming::default();
+    Streaming {
+        max_in_flight: fields.count("max_in_flight").unwrap_or(usual.max_in_flight),
+        ordered: !fields.get("ordered").is_some_and(|node| matches!(node.kind, Kind::Bool(false))),
+    }
 }
 
 fn limits(node: &Node) -> (Limits, Vec<Span>) {

@@ -1,6 +1,7 @@
 //! The tables of the workflow file: the workflow, its steps, and what they are made of.
 
 use crate::model::defaults::PARALLEL_THRESHOLD_MIN;
+use crate::model::stream::IN_FLIGHT_MAX;
 use crate::model::time::Micros;
 use crate::spec::agent_tables::{AGENT, STEP_ENV};
 use crate::spec::flow_tables::{AGGREGATE, EXPAND, EXPECT};
@@ -60,6 +61,12 @@ const WORKFLOW_KEYS: &[Key] = &[
         "What is to be done: a list of steps, or a map of id to step.",
     )
     .required(),
+    Key::new(
+        "on",
+        Shape::Either(&[Shape::Filled, Shape::List(&Shape::Filled, 1)]),
+        "Types of events that the workflow handles under `upbeat watch`: one text, or a list.",
+    ),
+    Key::new("stream", Shape::Table(&STREAM), "How items go through the steps under `upbeat stream`."),
     Key::new("result", Shape::Table(&AGGREGATE), "What steps returned, brought together when the run has ended."),
     Key::new(
         "templates",
@@ -73,11 +80,7 @@ const WORKFLOW_KEYS: &[Key] = &[
     ),
 ];
 
-const WORKFLOW_LATER: &[Key] = &[
-    Key::later("groups", "Declared folds of the graph."),
-    Key::later("on", "Event types that start the workflow."),
-    Key::later("stream", "Items from a stream through the steps."),
-];
+const WORKFLOW_LATER: &[Key] = &[Key::later("groups", "Declared folds of the graph.")];
 
 const MODES: &[Word] = &[
     Word::new("parallel", "Whatever needs, agents and limits allow."),
@@ -97,6 +100,19 @@ const ON_MISSED: &[Word] = &[
     Word::new("retry", "Failed steps are tried once more, at most once a run."),
     Word::new("escalate", "A person is asked."),
 ];
+
+pub(crate) const STREAM: Table = Table {
+    id: "stream",
+    what: "`stream`",
+    groups: &[&[
+        Key::new(
+            "max_in_flight",
+            Shape::Whole(1, IN_FLIGHT_MAX as u64),
+            "The most items under way at once; 8 if left out. The source is not read further meanwhile.",
+        ),
+        Key::new("ordered", Shape::Bool, "`false`: results come as items end, not in the order of the items."),
+    ]],
+};
 
 pub(crate) const LIMITS: Table = Table {
     id: "limits",

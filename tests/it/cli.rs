@@ -177,7 +177,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
         assert_eq!(ended.err.lines().count(), 1, "{args:?}: {}", ended.err);
         assert!(ended.err.contains(word) && ended.err.contains("not supported yet"), "{args:?}: {}", ended.err);
     };
-    let commands = "watch stream drill demo";
+    let commands = "drill demo";
     for name in commands.split(' ') {
         refused(&[name, "x", "--output", "json", "--events", "-"], &format!("`upbeat {name}`"));
     }

@@ -22,5 +22,7 @@ mod saga;
 mod saved;
 mod saved_lists;
 mod scenarios;
+mod streams;
 mod terminal;
+mod watching;
 mod workflows;

@@ -23,6 +23,10 @@ use crate::model::time::Micros;
 pub(crate) type Decided = Vec<(RunId, EventKind)>;
 
 pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut Decided) -> Result<(), Rejection> {
+    if about(input).is_some_and(|run| !world.runs.contains_key(&run)) {
+        // It is late: the run has been unloaded.
+        return Ok(());
+    }
     match input {
         Input::Command(command) => decide_command(world, now, command, decided),
         Input::Completion(completion) => {
@@ -42,7 +46,7 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
             Ok(())
         }
         Input::Load { per_core } => {
-            world.runs.iter().for_each(|run| run::weigh(world, run, *per_core, decided));
+            world.runs.values().for_each(|run| run::weigh(world, run, *per_core, decided));
             Ok(())
         }
         Input::Reopened { run, ask } => {
@@ -57,9 +61,19 @@ pub(crate) fn decide(world: &World, now: Micros, input: &Input, decided: &mut De
     }
 }
 
+/// The run that is told something by the outside.
+fn about(input: &Input) -> Option<RunId> {
+    match input {
+        Input::Completion(completion) => Some(completion.run),
+        Input::Computed(computed) => Some(computed.run),
+        Input::Timer(timer) => timer.run(),
+        _ => None,
+    }
+}
+
 fn decide_command(world: &World, now: Micros, command: &Command, decided: &mut Decided) -> Result<(), Rejection> {
     if let Some(run) = command.run()
-        && world.runs.get(run.index()).is_none()
+        && !world.runs.contains_key(&run)
     {
         return Err(Rejection::new("there is no such run"));
     }
@@ -109,7 +123,7 @@ fn decide_timer(world: &World, now: Micros, timer: Timer, decided: &mut Decided)
 /// The trace of a refused command in the journal of a run under way.
 pub(crate) fn refused(world: &World, input: &Input, rejection: &Rejection, decided: &mut Decided) {
     let Input::Command(command) = input else { return };
-    let Some(run) = command.run().and_then(|run| world.runs.get(run.index())) else { return };
+    let Some(run) = command.run().and_then(|run| world.runs.get(&run)) else { return };
     if run.started.is_some() && !run.state.ended() {
         let kind = EventKind::CommandRefused { command: command.word().into(), reason: rejection.to_string() };
         decided.push((run.id, kind));

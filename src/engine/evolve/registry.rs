@@ -56,7 +56,7 @@ fn begin(world: &mut World, event: &Event, step: StepId, attempt: u32, agent: Ag
 }
 
 fn end(world: &mut World, event: &Event, step: StepId, (attempt, agent): (u32, AgentId), failed: Option<FailureClass>) {
-    let run = &world.runs[event.run.index()];
+    let run = &world.runs[&event.run];
     let current = run.step(step).current.as_ref();
     let (kind, worked) = (run.spec_now(step).kind(), current.map(|current| current.worked(event.at)));
     let on_purpose = current.is_some_and(|current| current.ending == Some(EndingWhy::Fault));

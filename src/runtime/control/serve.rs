@@ -8,6 +8,7 @@ use crate::model::id::RunId;
 use crate::model::safe::Safe;
 use crate::runtime::handle::{WeakHandle, gone};
 use std::io::Write;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -35,24 +36,32 @@ const STRAITS: Duration = Duration::from_millis(100);
 pub(super) struct Served {
     pub(super) run: RunId,
     pub(super) bound: Bound,
+    /// Says when it is over.
+    pub(super) closing: watch::Receiver<bool>,
+    /// Hears when the socket is gone.
+    pub(super) ended: Sender<()>,
 }
 
 /// Listens until no more runs can come.
 pub(super) async fn serve(handle: WeakHandle, mut orders: mpsc::UnboundedReceiver<Served>) {
-    let (closing_in, closing) = watch::channel(false);
     let mut listeners = JoinSet::new();
-    while let Some(served) = orders.recv().await {
-        listeners.spawn(listen(served, handle.clone(), closing.clone()));
+    loop {
+        tokio::select! {
+            Some(_) = listeners.join_next() => {}
+            served = orders.recv() => match served {
+                Some(served) => drop(listeners.spawn(listen(served, handle.clone()))),
+                None => break,
+            },
+        }
     }
-    closing_in.send_replace(true);
     let ended = async { while listeners.join_next().await.is_some() {} };
     // Those that take longer are cut off with the thread.
     let _ = timeout(LAST_WORDS, ended).await;
 }
 
 /// Listens for one run; its socket goes with this.
-async fn listen(served: Served, handle: WeakHandle, mut closing: watch::Receiver<bool>) {
-    let Served { run, bound } = served;
+async fn listen(served: Served, handle: WeakHandle) {
+    let Served { run, bound, mut closing, ended } = served;
     let listener = bound.listener.try_clone().and_then(UnixListener::from_std);
     let Ok(listener) = listener else { return };
     let mut clients = JoinSet::new();
@@ -76,10 +85,11 @@ async fn listen(served: Served, handle: WeakHandle, mut closing: watch::Receiver
         let _ = (&stream).write(&line(&Reply::Leaving {}));
     }
     drop((listener, bound));
+    let _ = ended.send(());
     while clients.join_next().await.is_some() {}
 }
 
-/// Until the engine ends.
+/// Until the run is left, or the engine ends.
 async fn closed(closing: &mut watch::Receiver<bool>) {
     // A sender that is gone means the same.
     let _ = closing.wait_for(|closing| *closing).await;

@@ -225,8 +225,12 @@ impl Driver {
         self.active.insert(key, active);
     }
 
-    /// Sets a timer. Of an attempt's idle timers the last one counts.
+    /// Sets a timer. Of an attempt's idle timers the last one counts; an agent's is set once, however many runs ask for it.
     pub(super) fn set_timer(&mut self, at: Micros, timer: Timer) {
+        let same = |due: &Due| matches!(due, Due::Timer(set) if *set == timer);
+        if timer.run().is_none() && self.due.range((at, 0)..=(at, u64::MAX)).any(|(_, due)| same(due)) {
+            return;
+        }
         let due = self.set_due(at, Due::Timer(timer));
         if let Timer::Idle { run, step, attempt } = timer
             && let Some(active) = self.active.get_mut(&(run, step, attempt))

@@ -85,6 +85,11 @@ impl Beside {
         }
     }
 
+    /// A run is gone.
+    pub(super) fn forgets(&mut self, run: RunId) {
+        self.auto.remove(&run);
+    }
+
     /// These things happened.
     pub(super) fn hears(&mut self, events: &[Arc<Event>]) {
         self.moved |= events.iter().any(|event| {

@@ -10,11 +10,14 @@
 
 mod attempts;
 mod beside;
+mod coming;
 mod leaving;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_attempts;
+#[cfg(test)]
+mod tests_coming;
 #[cfg(test)]
 mod tests_standstill;
 #[cfg(test)]
@@ -23,7 +26,8 @@ mod works;
 
 use attempts::{Active, DueAt, completion_of};
 use beside::Beside;
-use leaving::{nothing_left_in, nothing_left_of};
+use coming::Errands;
+use leaving::nothing_left_in;
 use works::{Found, Works};
 
 use crate::engine::{Engine, Input, Outbox};
@@ -36,10 +40,9 @@ use crate::model::id::{RunId, StepId};
 use crate::model::time::Micros;
 use crate::runtime::clock::{Clock, ClockKind};
 use crate::runtime::compute::Calculator;
-use crate::runtime::handle::{Inbox, Origin, Request, RestoreOrder, RunOrder};
+use crate::runtime::handle::{Inbox, Request};
 use crate::runtime::ledger::{Heard, Ledger};
 use crate::runtime::reaper::Pool;
-use crate::runtime::store::disk::Header;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +107,7 @@ pub(super) struct Driver {
     works: Works,
     /// What `$run` says of each run.
     seeds: BTreeMap<RunId, u64>,
+    errands: Errands,
     beside: Beside,
     subscribers: Vec<mpsc::Sender<Arc<Event>>>,
     /// Events that subscribers have not been told yet, and when they are to be at the latest.
@@ -163,6 +167,7 @@ impl Driver {
             calculator,
             works: Works::new(kind == ClockKind::Real),
             seeds: BTreeMap::new(),
+            errands: Errands::default(),
             subscribers: Vec::new(),
             untold: Vec::new(),
             tell_after: None,
@@ -182,6 +187,11 @@ impl Driver {
             match self.wake().await {
                 Wake::Request(request) => match *request {
                     Request::Shutdown(reply) => break Some(reply),
+                    Request::Errands(errands) => {
+                        // They come in crowds: nobody waits for a view of each.
+                        errands.into_iter().for_each(|(errand, reply)| self.errand(errand, reply));
+                        self.commit().await;
+                    }
                     request => {
                         self.request(request).await;
                         self.commit().await;
@@ -281,6 +291,7 @@ impl Driver {
                 let loaded = self.load(*order);
                 let _ = reply.send(loaded);
             }
+            Request::EndErrands(cause) => self.end_errands(cause),
             Request::Save(run, reply) => {
                 let _ = reply.send(self.ledger.begin(run));
             }
@@ -305,55 +316,8 @@ impl Driver {
                 let _ = reply.send(summary);
             }
             Request::Subscribe(events) => self.subscribe(events).await,
-            Request::Shutdown(_) => unreachable!("the loop takes it"),
+            Request::Shutdown(_) | Request::Errands(_) => unreachable!("the loop takes it"),
         }
-    }
-
-    fn load(&mut self, order: RunOrder) -> Result<RunId, Rejection> {
-        let RunOrder { workflow, name, seed, origin, reuse } = order;
-        let run = self.engine.load(workflow.clone(), name.clone(), seed)?;
-        self.beside.knows(run, &workflow);
-        self.seeds.insert(run, seed);
-        let from = reuse.as_ref().map(|(from, _)| from.clone());
-        if let Some((from, outputs)) = reuse {
-            self.engine.reuse(run, outputs, from);
-        }
-        if let Some(Origin { files, recipe }) = origin {
-            let clock = if self.is_real() { "real" } else { "virtual" };
-            let version = env!("CARGO_PKG_VERSION").to_owned();
-            let (clock, speed, began_unix_ms) = (clock.to_owned(), self.speed, 0);
-            let header =
-                Header { run: name, workflow, seed, began_unix_ms, files, recipe, clock, speed, from, version };
-            self.ledger.announce(run, header);
-        }
-        self.dirty = true;
-        Ok(run)
-    }
-
-    async fn restore(&mut self, order: RestoreOrder) -> Result<RunId, Rejection> {
-        if self.engine.view(self.clock.now(), None).runs.iter().any(|r| r.started.is_some() && !r.state.ended()) {
-            return Err(Rejection::with_way_out("another run is under way", "let it end first"));
-        }
-        let saved = self.ledger.open(&order)?;
-        nothing_left_of(order.name.clone()).await?;
-        self.clock.go_on_from(saved.last_at);
-        let snapshot = saved.snapshot.as_ref().map(|(_, bytes)| bytes.as_slice());
-        let workflow = order.definition.as_ref().map_or(&saved.workflow, |(workflow, _)| workflow).clone();
-        let run = self.engine.restore(saved.workflow, order.name.clone(), saved.seed, snapshot, saved.events)?;
-        self.beside.knows(run, &workflow);
-        self.seeds.insert(run, saved.seed);
-        self.ledger.take_up(run, &order.name, saved.snapshot.map_or(0, |(seq, _)| seq), saved.journal);
-        let now = self.clock.now();
-        let reopened = match order.definition {
-            Some(definition) => self.engine.reopen_as(now, run, order.ask, definition, &mut self.outbox),
-            None => {
-                self.engine.reopen(now, run, order.ask, &mut self.outbox);
-                Ok(())
-            }
-        };
-        self.hold(now);
-        self.dirty = true;
-        reopened.map(|()| run)
     }
 
     fn command(&mut self, command: Command) -> Verdict {
@@ -464,6 +428,7 @@ impl Driver {
                 }
             }
             self.answer();
+            self.let_go();
             if self.at_once.is_empty() {
                 if self.ledger.is_settled() {
                     self.postponed = None;
@@ -501,7 +466,10 @@ impl Driver {
         self.beside.hears(&events);
         for event in events {
             tracing::debug!(seq = event.seq, event = event.kind.name(), "journalled");
-            self.inbox.logs.tell(&event);
+            self.errands.hear(&event);
+            if !self.ledger.is_passing(event.run) {
+                self.inbox.logs.tell(&event);
+            }
             urgent |= matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunPaused { .. });
             if !self.subscribers.is_empty() {
                 self.untold.push(event);
