@@ -69,7 +69,7 @@ impl Names {
                 }
             }
             (Addition::Steps(steps) | Addition::Part { steps, .. }, _) => {
-                self.joined.extend(steps.iter().map(|step| step.id.clone()))
+                self.joined.extend(steps.iter().map(|step| step.id.clone()));
             }
             (Addition::Items(_), None) => {}
         }
