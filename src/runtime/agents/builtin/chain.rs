@@ -110,8 +110,8 @@ fn choose(builtin: Builtin, mut own: Map<String, Value>, rest: &Map<String, Valu
 /// A document that is a text reads as JSON; one with lists or objects in it is what such a text would give.
 fn of_json(mut own: Map<String, Value>, document: &Map<String, Value>) -> Asked {
     let mut texts = document.values().filter_map(Value::as_str);
-    let read = texts.clone().filter(|text| text.trim_start().starts_with(['{', '[']));
-    let read = read.filter(|text| strict_json::parse(text.as_bytes()).is_ok()).next();
+    let mut read = texts.clone().filter(|text| text.trim_start().starts_with(['{', '[']));
+    let read = read.find(|text| strict_json::parse(text.as_bytes()).is_ok());
     let is_value = document.values().any(|value| value.is_array() || value.is_object());
     match read.or_else(|| texts.next().filter(|_| !is_value)) {
         Some(text) => {
