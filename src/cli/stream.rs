@@ -168,7 +168,7 @@ impl Desk for Items {
         }
     }
 
-    fn stuck(&mut self, run: &Name) {
+    fn stuck(&mut self, run: &Name, _: &mut Tally) {
         self.stuck.insert(run.clone());
     }
 }

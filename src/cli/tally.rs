@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     pub(crate) runs: u64,
     /// Of lines or runs, those that went wrong.
     pub(crate) errors: u64,
+    /// What people are to be told beside the figures; taken when it is said.
+    pub(crate) notes: Vec<String>,
     spread: Spread,
     first: Option<Micros>,
     last: Micros,
@@ -99,6 +101,12 @@ impl Moving {
             self.out.offer(format!("\r{text}\u{1b}[K"));
             self.shown = text;
         }
+    }
+
+    /// Says lines above it.
+    pub(crate) async fn say(&mut self, lines: &[String]) {
+        self.shown.clear();
+        self.out.print(format!("\r\u{1b}[K{}\n", lines.join("\n"))).await;
     }
 
     /// Takes it away.

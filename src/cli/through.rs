@@ -3,7 +3,7 @@
 //! A line is taken only while there is room: so many lines may be under way at once, and answers that wait for an earlier
 //! one, or for a reader that does not keep up, are bounded too. While there is none, the source is not read.
 
-use super::out::{Printer, Stop};
+use super::out::{Printer, Stop, say};
 use super::signals::Signals;
 use super::source::{Line, Source};
 use super::tally::{Moving, Tally};
@@ -45,7 +45,7 @@ pub(crate) trait Desk {
     /// The answer to a line whose runs have come to rest, in the order they were asked for.
     fn answer(&mut self, n: u64, outcomes: Vec<Outcome>, tally: &mut Tally) -> Value;
     /// A run can only be brought on by a person, and is ended.
-    fn stuck(&mut self, run: &Name);
+    fn stuck(&mut self, run: &Name, tally: &mut Tally);
 }
 
 /// How lines go through.
@@ -139,6 +139,7 @@ impl<'h, D: Desk> Through<'h, D> {
         let mut views = self.handle.views();
         let mut open = true;
         loop {
+            self.say().await;
             let idle = self.in_flight.is_empty();
             if idle && self.outlet.waiting.is_empty() && (!open || self.ending.is_some()) {
                 return match (self.ending, source.broken()) {
@@ -178,6 +179,15 @@ impl<'h, D: Desk> Through<'h, D> {
                     }
                 }
             }
+        }
+    }
+
+    /// Says what people are to be told.
+    async fn say(&mut self) {
+        let notes = std::mem::take(&mut self.tally.notes);
+        match &mut self.moving {
+            Some(moving) if !notes.is_empty() => moving.say(&notes).await,
+            _ => notes.iter().for_each(|note| say(note)),
         }
     }
 
@@ -239,7 +249,7 @@ impl<'h, D: Desk> Through<'h, D> {
             // A refusal means that it goes on after all, or has ended.
             let _ = self.handle.send(if self.way.is_saved { Command::Park { run } } else { leave });
             self.stuck.insert(run);
-            self.desk.stuck(&name);
+            self.desk.stuck(&name, &mut self.tally);
         }
     }
 

@@ -185,7 +185,7 @@ impl Desk for Events {
             Ok(typed) => typed,
             Err(why) => {
                 tally.errors += 1;
-                say(&format!("upbeat: line {}: {}", n + 1, Safe::line(&why)));
+                tally.notes.push(format!("upbeat: line {}: {}", n + 1, Safe::line(&why)));
                 return Asked::Answer(json!({"event_type": null, "status": "error", "message": why}));
             }
         };
@@ -217,14 +217,16 @@ impl Desk for Events {
                         tally.errors += 1;
                     }
                     if let Some(ways) = self.ways.as_ref().filter(|_| !summary.state.ended()) {
-                        say(&format!("upbeat: resume with: {}", ways.resume(&summary.run_name, summary.seq)));
+                        tally
+                            .notes
+                            .push(format!("upbeat: resume with: {}", ways.resume(&summary.run_name, summary.seq)));
                     }
                     result::document(summary)
                 }
                 Err(rejection) => {
                     tally.errors += 1;
                     let message = rejection.to_string();
-                    say(&format!("upbeat: {}", Safe::line(&message)));
+                    tally.notes.push(format!("upbeat: {}", Safe::line(&message)));
                     json!({"status": "error", "workflow": &*self.handlers[at].workflow.id, "message": message})
                 }
             });
@@ -232,7 +234,7 @@ impl Desk for Events {
         json!({"event_type": word, "handlers_executed": results.len(), "results": results})
     }
 
-    fn stuck(&mut self, run: &Name) {
-        say(&format!("upbeat: run {} cannot go on by itself; it waits for a person", Safe::line(run)));
+    fn stuck(&mut self, run: &Name, tally: &mut Tally) {
+        tally.notes.push(format!("upbeat: run {} cannot go on by itself; it waits for a person", Safe::line(run)));
     }
 }
