@@ -128,6 +128,8 @@ pub enum Builtin {
 }
 
 impl Builtin {
+    /// What the input of a routing step is done by where no route fits it, in the order in which they follow each other.
+    pub const ANALYSIS: [Self; 4] = [Self::Json, Self::Chunk, Self::Numeric, Self::Validate];
     /// Whether an attempt of it keeps a core busy.
     #[must_use]
     pub const fn takes_a_core(self) -> bool {

@@ -1,6 +1,5 @@
 //! Routing: a step looks at its input and is done by a path of templates.
 
-use super::agent::Builtin;
 use super::expression::Expression;
 use super::id::Name;
 use serde::{Deserialize, Serialize};
@@ -28,8 +27,6 @@ pub enum When {
     StreamingData,
 }
 
-/// What an input is done by where no route fits it, in the order in which they follow each other.
-pub const ANALYSIS: [Builtin; 4] = [Builtin::Json, Builtin::Chunk, Builtin::Numeric, Builtin::Validate];
 /// Text of more characters is cut into chunks.
 pub const LARGE_CHARS: usize = 1_000;
 /// A list of more elements counts as a stream.

@@ -4,7 +4,7 @@ use super::agent::{Agent, AgentKind, Builtin};
 use super::aggregate::Aggregate;
 use super::id::{Name, StepId};
 use super::policy::{Limits, Mode, OnThresholdMissed, Recovery, Success};
-use super::route::{ANALYSIS, Route};
+use super::route::Route;
 use super::step::{EnvMap, Step, Used, Work};
 use super::stream::Streaming;
 use indexmap::IndexMap;
@@ -160,7 +160,7 @@ impl Workflow {
         let brought = all.iter().filter_map(|step| step.expand.as_ref()?.allow.as_deref()).flatten().cloned();
         let mut asked: Vec<Name> = all.iter().map(|step| step.asks_for().into()).chain(brought).collect();
         if all.iter().any(|step| matches!(step.work, Work::Route)) {
-            let by_input = ANALYSIS.map(|builtin| builtin.capability().into());
+            let by_input = Builtin::ANALYSIS.map(|builtin| builtin.capability().into());
             let named = routes.iter().flat_map(|route| &route.path).cloned().chain(by_input);
             asked.extend(named.filter(|name| !self.templates.contains_key(name)));
         }

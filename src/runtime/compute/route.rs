@@ -6,7 +6,7 @@
 use super::Asker;
 use crate::model::agent::Builtin;
 use crate::model::id::Name;
-use crate::model::route::{ANALYSIS, LARGE_CHARS, Route, Routed, STREAMING_ELEMENTS, When};
+use crate::model::route::{LARGE_CHARS, Route, Routed, STREAMING_ELEMENTS, When};
 use crate::model::step::{Step, Work};
 use crate::model::strict_json;
 use crate::model::workflow::Workflow;
@@ -140,7 +140,7 @@ impl Seen {
         let mut path: Vec<Name> = Vec::new();
         let mut shape: Vec<&str> = Vec::new();
         let mut reasons: Vec<String> = Vec::new();
-        for builtin in ANALYSIS {
+        for builtin in Builtin::ANALYSIS {
             let (word, why) = match builtin {
                 Builtin::Json => match self.json {
                     Some(Json::Text) => ("json", "a text reads as JSON".to_owned()),
