@@ -1,5 +1,5 @@
 //! Workflows that use others and steps that find their way, with the real program.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set its scene has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set its scene has failed")]
 
 use crate::compute::run;
 use crate::processes::PROGRAM;
