@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_not_built_is_not_in_the_schema() {
         let schema = schema();
-        assert!(schema["$defs"]["workflow"]["properties"].get("stream").is_none());
+        assert!(schema["$defs"]["workflow"]["properties"].get("groups").is_none());
         assert!(schema["$defs"]["step"]["properties"]["uses"].is_object());
         assert!(schema["$defs"]["defaults"]["properties"].get("route").is_none());
         for refused in

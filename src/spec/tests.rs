@@ -240,7 +240,6 @@ const BROKEN: &[Broken] = &[
     ("steps: { a: { run: ls, output: { k: 'a[x]' } } }\n", &[("1:37 bad_text", "an index is a whole number", None)]),
     ("steps: { a: { run: ls, env: { LD_PRELOAD: x } } }\n", &[("1:31 bad_text", "`LD_PRELOAD`", None)]),
     ("steps: { a: { run: ls, env: { PORT: 80 } } }\n", &[("1:37 wrong_type", "`80`", Some("\"80\""))]),
-    ("stream: {}\nsteps: { a: { run: ls } }\n", &[("1:1 unsupported", "`stream` is not supported yet", None)]),
     ("mode: paralel\nsteps: { a: { run: ls } }\n", &[("1:7 unknown_word", "`paralel`", Some("parallel"))]),
     ("success: { min: 0.8 }\nsteps: { a: { run: ls } }\n", &[("1:17 wrong_type", "`0.8`", None)]),
     ("success: { min: 120% }\nsteps: { a: { run: ls } }\n", &[("1:17 bad_text", "`120%`", None)]),
