@@ -322,7 +322,7 @@ fn arrows(names: &[&str]) -> String {
 
 fn resources(workflow: &Workflow, expected: &Expected) -> IndexMap<String, Resource> {
     let mut out: IndexMap<String, Resource> = IndexMap::new();
-    for id in workflow.step_ids().filter(|&id| !workflow.step(id).is_approval()) {
+    for id in workflow.step_ids().filter(|&id| !workflow.step(id).asks_for().is_empty()) {
         let step = workflow.step(id);
         let resource = out.entry(step.asks_for().to_owned()).or_insert_with(|| {
             let agents = capable(workflow, step, Resources::default());
