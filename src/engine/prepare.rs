@@ -17,7 +17,7 @@ use crate::model::computation::{Computed, Found, Prepared};
 use crate::model::defaults::ITEMS_MAX;
 use crate::model::event::EventKind;
 use crate::model::expression::{Expression, holds_filters, is_true};
-use crate::model::growth::{Addition, cut, part_name};
+use crate::model::growth::{Addition, cut, kind, part_name};
 use crate::model::id::{RunId, StepId};
 use crate::model::state::{SkipReason, StepState, WaitReason};
 use crate::model::step::{EnvValue, Step, Work};
@@ -190,7 +190,10 @@ fn found_at_once(run: &Run, step: StepId) -> Option<Result<Found, String>> {
     }
     if let Some(for_each) = &spec.for_each {
         return Some(match at_once(&for_each.items, data)? {
-            Ok(Some(list)) => cut(list, for_each.chunk, ITEMS_MAX).map(|list| Found::Items(Arc::new(list))),
+            Ok(Some(Value::Array(list))) => {
+                cut(list.clone(), for_each.chunk, ITEMS_MAX).map(|list| Found::Items(Arc::new(list)))
+            }
+            Ok(Some(other)) => Err(format!("`for_each` needs a list, found {}", kind(other))),
             Ok(None) => Err("the list of `for_each` is missing: the data has no such path".to_owned()),
             Err(why) => Err(format!("the list of `for_each` cannot be computed: {why}")),
         });

@@ -45,20 +45,25 @@ pub fn item_name(step: &str, index: usize) -> Name {
 /// The elements that items are made of: those of the list, or so many at a time as lists of their own.
 ///
 /// # Errors
-/// If it is no list, or gives more than `most` items.
-pub fn cut(list: &Value, chunk: Option<u32>, most: usize) -> Result<Value, String> {
-    let Value::Array(elements) = list else {
-        return Err(format!("`for_each` needs a list, found {}", kind(list)));
-    };
+/// If that gives more than `most` items.
+pub fn cut(list: Vec<Value>, chunk: Option<u32>, most: usize) -> Result<Value, String> {
     let size = chunk.map_or(1, |chunk| chunk.max(1) as usize);
-    let count = elements.len().div_ceil(size);
+    let (all, count) = (list.len(), list.len().div_ceil(size));
     if count > most {
-        return Err(format!("`for_each` makes at most {most} items, this list gives {count}; `chunk` makes fewer"));
+        let enough = all.div_ceil(most);
+        return Err(format!(
+            "`for_each`: {count} items, {most} are the most; `chunk: {enough}` would make few enough of the {all} elements"
+        ));
     }
-    Ok(match chunk {
-        None => list.clone(),
-        Some(_) => Value::Array(elements.chunks(size).map(|part| Value::Array(part.to_vec())).collect()),
-    })
+    if chunk.is_none() {
+        return Ok(Value::Array(list));
+    }
+    let mut rest = list.into_iter();
+    let mut chunks = Vec::with_capacity(count);
+    while rest.len() > 0 {
+        chunks.push(Value::Array(rest.by_ref().take(size).collect()));
+    }
+    Ok(Value::Array(chunks))
 }
 
 /// What a value is, in a word.
@@ -71,5 +76,21 @@ pub const fn kind(value: &Value) -> &'static str {
         Value::String(_) => "text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lists_are_cut_without_losing_anything_and_not_into_too_many() {
+        let list = vec![json!(1), json!(2), json!(3)];
+        assert_eq!(cut(list.clone(), Some(2), 9), Ok(json!([[1, 2], [3]])));
+        assert_eq!(cut(list.clone(), None, 3), Ok(json!([1, 2, 3])));
+        assert_eq!(cut(Vec::new(), Some(2), 9), Ok(json!([])));
+        let why = cut(list, None, 2).unwrap_err();
+        assert!(why.contains("3 items, 2 are the most; `chunk: 2`"), "{why}");
     }
 }
