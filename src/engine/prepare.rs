@@ -20,7 +20,7 @@ use crate::model::expression::{Expression, holds_filters, is_true};
 use crate::model::growth::{Addition, cut, kind, part_name};
 use crate::model::id::{RunId, StepId};
 use crate::model::state::{SkipReason, StepState, WaitReason};
-use crate::model::step::{EnvValue, Step, Work};
+use crate::model::step::{EnvValue, Step, Used, Work};
 use crate::model::time::Micros;
 use serde_json::Value;
 use std::sync::Arc;
@@ -74,12 +74,12 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
             let (by, first, added) = (Some(step), run.next_step(), Addition::Items(list));
             decided.push((run.id, EventKind::StepsAdded { by, first, added, edit: None }));
         }
-        Ok(Found::Input(Prepared { input, .. })) if matches!(spec.work, Work::Uses { .. }) => {
-            checkpoint(decided);
-            decided.push((run.id, another(run, step, &input)));
-        }
         Ok(Found::Input(Prepared { input, missing, process })) => {
             checkpoint(decided);
+            if let Work::Uses { workflow, .. } = &spec.work {
+                decided.push((run.id, another(run, step, workflow, &input)));
+                return;
+            }
             let input = told::laid_over(run, step, input);
             decided.push((run.id, EventKind::StepReady { step, input: Some(input), missing, process }));
             if let Work::Approval { timeout, default, .. } = &spec.work {
@@ -88,7 +88,10 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
             }
             end_the_rest(run, step, decided);
         }
-        Ok(Found::Routed(input, routed)) => routing::decide(run, step, &input, &routed, decided),
+        Ok(Found::Routed(input, routed)) => {
+            checkpoint(decided);
+            routing::decide(run, step, &input, &routed, decided);
+        }
         Ok(Found::Result(value)) => done(run, step, &value, None, None, decided),
         // Whoever stands in for it would be asked with the same input.
         Err(message) => give_up(run, step, Failure::new(FailureClass::Permanent, message), decided),
@@ -96,9 +99,8 @@ fn follows(run: &Run, now: Micros, step: StepId, found: Result<Found, String>, d
 }
 
 /// The steps of another workflow join, to be done in place of the one that uses it.
-fn another(run: &Run, step: StepId, input: &Value) -> EventKind {
+fn another(run: &Run, step: StepId, workflow: &Used, input: &Value) -> EventKind {
     let first = run.next_step();
-    let Work::Uses { workflow, .. } = &run.spec(step).work else { unreachable!("asked for what uses another") };
     let mut data = workflow.data.clone();
     if let (Value::Object(data), Value::Object(input)) = (&mut data, input) {
         data.extend(input.clone());

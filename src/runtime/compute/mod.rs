@@ -23,6 +23,7 @@ pub use judge::Judged;
 pub use route::{Json, Seen};
 
 use crate::model::computation::{Computation, Computed, Found};
+use crate::model::expression::is_true;
 use crate::model::step::{Step, Work};
 use crate::runtime::agents::builtin::{found, text_of};
 use crate::runtime::apart::apart;
@@ -115,6 +116,6 @@ impl Asker<'_> {
     async fn condition(&self, step: &Step) -> Result<bool, String> {
         let Some(condition) = &step.condition else { return Ok(true) };
         let value = self.value("if", condition).await?;
-        Ok(!matches!(value, None | Some(Value::Null | Value::Bool(false))))
+        Ok(is_true(value.as_ref()))
     }
 }
