@@ -146,7 +146,10 @@ fn hostile_filters_fail_their_own_steps_and_the_run_goes_on() {
     assert_eq!(errors.len(), filters.len());
     for (error, (filter, expected)) in errors.iter().zip(filters) {
         let message = error["message"].as_str().unwrap();
-        assert!(error["class"] == "permanent" && message.contains(expected), "{filter}: {message}");
+        // On a slow machine the time of a runaway may be over before its stack or its memory is used up.
+        let runaway = expected.contains("recursed") || expected.contains("MB");
+        let stopped = message.contains(expected) || runaway && message.contains("longer than 1 s");
+        assert!(error["class"] == "permanent" && stopped, "{filter}: {message}");
     }
     for forbidden in ["env", "$ENV", "halt", "now", "input", "debug", "stderr"] {
         let text = format!("steps:\n  - {{id: a, if: '. | {forbidden}', capability: echo}}\n");
